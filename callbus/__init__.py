@@ -1,0 +1,1 @@
+"""The command line, the local run and the demo of Callbus."""

@@ -1,0 +1,1 @@
+"""Callbus on one machine without containers: private nodes, supervisor, edge."""

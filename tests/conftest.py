@@ -1,0 +1,63 @@
+"""Fixtures for every test: real brokers and databases, started once per run, isolated per test.
+
+`rabbitmq` and `postgres` are shared by the whole run: never stop or kill them. A test that does so asks for
+`own_rabbitmq` or `own_postgres`, which cost some seconds. They end with pytest, however it ends.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.nodes import Postgres, RabbitMQ, running_postgres, running_rabbitmq
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end a run as Ctrl-C does, fixtures torn down."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """The shared broker."""
+    with running_rabbitmq() as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The shared database server."""
+    with running_postgres() as node:
+        yield node
+
+
+@pytest.fixture
+def amqp_url(rabbitmq: RabbitMQ) -> Iterator[str]:
+    """URL of a fresh virtual host on the shared broker, deleted afterwards."""
+    vhost = rabbitmq.new_vhost()
+    yield rabbitmq.amqp_url(vhost)
+    rabbitmq.delete_vhost(vhost)
+
+
+@pytest.fixture
+def database_dsn(postgres: Postgres) -> Iterator[str]:
+    """Superuser's DSN of a fresh empty database on the shared server; it and its roles are dropped afterwards."""
+    database = postgres.new_database()
+    yield postgres.dsn(database)
+    postgres.drop_database(database)
+
+
+@pytest.fixture
+def own_rabbitmq() -> Iterator[RabbitMQ]:
+    """A broker of the test's own, to be stopped and killed at will. Mind the docstring of RabbitMQNode."""
+    with running_rabbitmq() as node:
+        yield node
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A database server of the test's own, to be stopped and killed at will."""
+    with running_postgres() as node:
+        yield node
