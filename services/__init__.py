@@ -1,0 +1,1 @@
+"""The services: each one process, joined by nothing but the broker."""

@@ -1,0 +1,46 @@
+"""The connection pool of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import asyncpg
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+
+async def create_pool(
+    dsn: str,
+    *,
+    application_name: str,
+    min_size: int = 0,
+    max_size: int = 10,
+    command_timeout_seconds: float = 30.0,
+    lock_timeout_seconds: float = 10.0,
+    init: Callable[[Any], Coroutine[Any, Any, None]] | None = None,
+) -> asyncpg.Pool[asyncpg.Record]:
+    """Return a pool whose connections carry `application_name` (shown by `pg_stat_activity`).
+
+    With `min_size` 0 no connection is opened here, so a service starts while its database is away.
+    `command_timeout_seconds` bounds every query on our side (a half-open connection included); the server gives up at
+    the same time, so that an abandoned statement holds no lock. `init` is called with every new connection.
+    """
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=command_timeout_seconds,
+        init=init,
+        server_settings={
+            "application_name": application_name,
+            "statement_timeout": _milliseconds(command_timeout_seconds),
+            "lock_timeout": _milliseconds(lock_timeout_seconds),
+            "idle_in_transaction_session_timeout": "60000",
+        },
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
