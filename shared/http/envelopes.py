@@ -1,0 +1,80 @@
+"""Each API's own error body, chosen by path.
+
+Two APIs bring documented shapes that their clients parse; everything else gets RFC 9457. An API that comes later adds
+its own: `app[ENVELOPES].add("/uapi/", uapi_error)`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+
+from shared.http.problems import Problem
+
+
+class ErrorBody(NamedTuple):
+    """What is sent for a problem: the JSON value and its media type."""
+
+    value: Mapping[str, Any]
+    content_type: str = "application/json"
+
+
+Envelope = Callable[[Problem, str], ErrorBody]
+"""Returns the body for a problem and the request's id."""
+
+
+def problem_json(problem: Problem, request_id: str) -> ErrorBody:
+    """RFC 9457, with one entry per wrong field."""
+    value: dict[str, Any] = {"type": "about:blank", "title": problem.title, "status": problem.status}
+    if problem.detail:
+        value["detail"] = problem.detail
+    if problem.code:
+        value["code"] = problem.code
+    if problem.errors:
+        value["errors"] = [{"field": error.field, "detail": error.detail} for error in problem.errors]
+    value["request_id"] = request_id
+    return ErrorBody(value, "application/problem+json")
+
+
+def crm(problem: Problem, _request_id: str) -> ErrorBody:
+    """The CRM API's: `{"errors": {"field": ["message"]}}` for wrong fields, else `{"error": "message"}`."""
+    if problem.errors:
+        fields: dict[str, list[str]] = {}
+        for error in problem.errors:
+            fields.setdefault(error.field, []).append(error.detail)
+        return ErrorBody({"errors": fields})
+    return ErrorBody({"error": problem.detail or problem.title})
+
+
+def hooks(problem: Problem, request_id: str) -> ErrorBody:
+    """Provider webhooks': the same `accepted` and `request_id` as their good answer, and what is wrong."""
+    value: dict[str, Any] = {
+        "accepted": False,
+        "request_id": request_id,
+        "error": problem.detail or problem.title,
+    }
+    if problem.errors:
+        value["errors"] = [{"field": error.field, "detail": error.detail} for error in problem.errors]
+    return ErrorBody(value)
+
+
+class Envelopes:
+    """Error bodies by path prefix; the longest prefix wins."""
+
+    def __init__(self) -> None:
+        self._by_prefix: list[tuple[str, Envelope]] = []
+        self.add("", problem_json)
+        self.add("/voip/", crm)
+        self.add("/hooks/", hooks)
+
+    def add(self, prefix: str, envelope: Envelope) -> None:
+        """Use `envelope` for every path that starts with `prefix`."""
+        self._by_prefix.append((prefix, envelope))
+        self._by_prefix.sort(key=lambda item: len(item[0]), reverse=True)
+
+    def of(self, path: str) -> Envelope:
+        """Return the envelope of `path`."""
+        return next(envelope for prefix, envelope in self._by_prefix if path.startswith(prefix))
+
+
+ENVELOPES: Final = web.AppKey("ENVELOPES", Envelopes)

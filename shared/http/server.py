@@ -1,0 +1,136 @@
+"""Serving an application: limits of the protocol, and a shutdown that finishes what was begun."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import orjson
+import structlog
+import uvloop
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from shared.http.envelopes import problem_json
+from shared.http.health import READINESS
+from shared.http.problems import Problem
+from shared.settings import HttpSettings
+
+_LINGER_SECONDS = 2.0  # how long a refused body is still read, so that the sender gets to read its answer
+
+log = structlog.get_logger()
+
+
+class _Protocol(RequestHandler):
+    """Answers what isn't even HTTP (or over the header limits) in JSON, and without quoting it in the log."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        log.info("request_unreadable", status=status, error=type(exc).__name__, remote=request.remote)
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer has been sent already")
+        detail = "this is not a request that we can read, or its headers are over the limits"
+        value, content_type = problem_json(Problem(status, detail=detail), "")
+        response = web.Response(body=orjson.dumps(value), status=status, content_type=content_type)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class _Runner(web.AppRunner):
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(
+            made.request_handler, request_factory=made.request_factory, loop=asyncio.get_running_loop(), **made._kwargs
+        )
+
+
+@asynccontextmanager
+async def serving(app: web.Application, settings: HttpSettings) -> AsyncIterator[int]:
+    """Serve `app` inside the block and yield its port.
+
+    On leaving: unready, no new connections, requests in flight finish (for `shutdown_seconds` at most), then what the
+    application opened is closed.
+    """
+    runner = _Runner(
+        app,
+        access_log=None,
+        keepalive_timeout=settings.keepalive_seconds,
+        shutdown_timeout=settings.shutdown_seconds,
+        lingering_time=_LINGER_SECONDS,
+        max_line_size=settings.header_limit_bytes,
+        max_field_size=settings.header_limit_bytes,
+        max_headers=settings.header_limit_count,
+    )
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024)
+        await site.start()
+        port: int = runner.addresses[0][1]
+        log.info("service_started", host=settings.listen_host, port=port)
+        yield port
+    finally:
+        app[READINESS].drain()
+        await runner.cleanup()
+        log.info("service_stopped")
+
+
+STOP: Final = web.AppKey("STOP", asyncio.Event)
+_FAILED: Final = web.AppKey("FAILED", list[str])
+
+
+def run_in_background(app: web.Application, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start what the service can't do without (its broker connection, its directory reader) and watch it.
+
+    Such work never ends by itself. If it does, with an error or without, the process shuts down in order and exits
+    with 1: a supervisor that starts it afresh is better than a service that only looks alive. The caller cancels the
+    task in its cleanup.
+    """
+    task = asyncio.create_task(work, name=name)
+
+    def ended(done: asyncio.Task[Any]) -> None:
+        if done.cancelled():
+            return
+        log.error("background_work_ended", work=name, exc_info=done.exception())
+        if STOP in app:
+            app[_FAILED].append(name)
+            app[STOP].set()
+
+    task.add_done_callback(ended)
+    return task
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel `task` and wait until it has ended, whatever it ends with."""
+    task.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+def run_app(app: web.Application, settings: HttpSettings, *, use_uvloop: bool = True) -> int:
+    """Serve `app` until SIGTERM or SIGINT; return the exit code: 0, or 1 where background work failed."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if use_uvloop else None) as runner:
+        return runner.run(_serve_until_stopped(app, settings))
+
+
+async def _serve_until_stopped(app: web.Application, settings: HttpSettings) -> int:
+    app[STOP] = stop = asyncio.Event()
+    app[_FAILED] = []
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(app, settings):
+        await stop.wait()
+    return 1 if app[_FAILED] else 0

@@ -1,0 +1,40 @@
+"""Settings come from CALLBUS_* variables, can't be changed and never show their secrets."""
+
+import pytest
+from pydantic import ValidationError
+
+from shared.settings import ServiceSettings
+
+_URL = "amqp://someone:hunter2@127.0.0.1:5672/"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBUS_AMQP_URL", _URL)
+    monkeypatch.setenv("CALLBUS_POSTGRES_DSN", "postgresql://someone:hunter2@127.0.0.1/callbus")
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBUS_LISTEN_PORT", "8123")
+
+    settings = ServiceSettings.from_environment()
+
+    assert (settings.amqp_url.get_secret_value(), settings.listen_port) == (_URL, 8123)
+
+
+def test_settings_can_not_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        ServiceSettings.from_environment().log_level = "debug"
+
+
+def test_settings_never_show_their_secrets() -> None:
+    assert "hunter2" not in repr(ServiceSettings.from_environment())
+
+
+def test_a_wrong_setting_is_named_without_repeating_what_it_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBUS_LISTEN_PORT", "hunter2")
+
+    with pytest.raises(ValidationError, match="listen_port") as error:
+        ServiceSettings.from_environment()
+
+    assert "hunter2" not in str(error.value)
