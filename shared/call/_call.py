@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import overload
 from uuid import UUID
 
 from shared.call._legs import ITSELF, Movement, Track, move
@@ -126,7 +127,8 @@ def _look(cls: type[Call], folded: Sequence[Folded], told: Sequence[Told], decis
     state, ended_at = _state(at)
     ended = state is State.ENDED
     end = at.deciding_end()
-    answered_at = min((t.answered_at for t in at.tracks.values() if t.answered_at is not None), default=None)
+    answers = [t.answered_at for t in at.tracks.values() if t.answered_at is not None]
+    answered_at = _not_after(ended_at, min(answers, default=None))
     talked = talk_seconds(told, at)
     if talked is None and ended_at is not None and answered_at is not None:
         talked = max(0.0, (ended_at - answered_at).total_seconds())
@@ -205,12 +207,21 @@ def _leg(track: Track, outcome: Outcome | None, ended_at: datetime | None) -> Le
     return Leg(
         leg=track.leg,
         state=state,
-        started_at=track.started_at,
-        answered_at=track.answered_at,
+        started_at=_not_after(over_at, track.started_at),
+        answered_at=_not_after(over_at, track.answered_at),
         ended_at=over_at,
         outcome=settled,
         talk_seconds=track.talked_seconds,
     )
+
+
+@overload
+def _not_after(end: datetime | None, at: datetime) -> datetime: ...
+@overload
+def _not_after(end: datetime | None, at: datetime | None) -> datetime | None: ...
+def _not_after(end: datetime | None, at: datetime | None) -> datetime | None:
+    """Return `at`, at the latest `end`: what is told after an end happened before it."""
+    return end if end is not None and at is not None and at > end else at
 
 
 def _answered_by(at: Movement) -> str | None:

@@ -133,7 +133,9 @@ class Decision(Model):
     assignee: int | None = None
     contacts: tuple[ContactMatch, ...] = ()
     rule: str = Field(description="Name of the rule that decided.")
-    rank: int = Field(ge=1, description="Number of that rule; 1 is the most exact. A vaguer rank never widens a sharper one.")
+    rank: int = Field(
+        ge=1, description="Number of that rule; 1 is the most exact. A vaguer rank never widens a sharper one."
+    )
     sentence: str = Field("", description="The same for people.")
 
 

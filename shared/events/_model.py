@@ -211,5 +211,7 @@ def parse(body: bytes) -> Event:
 
 def _refuse(error: ValidationError) -> NoReturn:
     # The input itself is left out: it may hold numbers, and reasons are logged.
-    faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False, include_url=False)]
+    faults = [
+        f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False, include_url=False)
+    ]
     raise InvalidEvent("; ".join(faults[:5])) from None

@@ -30,8 +30,8 @@ def call_uid(channel_id: int, call_key: str) -> UUID:
 def event_id(uid: UUID, fields: Mapping[str, object], ordinal: int = 0) -> UUID:
     """Return the id of the `ordinal`-th event made from one request about call `uid`.
 
-    `fields` are *all* parsed fields of the request but its credentials, a file by its hash: two updates that differ in a
-    comment are two events, a retry is the same one. Key order does not matter.
+    `fields` are *all* parsed fields of the request but its credentials, a file by its hash: two updates that differ
+    in a comment are two events, a retry is the same one. Key order does not matter.
     """
     digest = sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
     return uuid5(uid, f"{digest}:{ordinal}")
