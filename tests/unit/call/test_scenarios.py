@@ -269,6 +269,38 @@ SCENARIOS = {
         =>  ended missed for good
             - 101 ended missed
     """,
+    "a ring that comes two seconds after the end of its leg": """
+        0   ring    101
+        5   end     101  canceled
+        7   ring    101
+        =>  ended canceled
+            - 101 ended canceled
+    """,
+    "the same ring and the same end twice, under different ids": """
+        0   ring    101
+        1   ring    101
+        20  end     101  missed
+        20  end     101  missed
+        =>  ended missed
+            - 101 ended missed
+    """,
+    "the recording is ready forty seconds after the end": """
+        0   ring    *
+        60  end     *  answered record
+        100 note    *  recording=https://rec.example/1.mp3
+        =>  ended answered for good
+    """,
+    "answered on a mobile that the system never hears of again": """
+        0   ring    *
+        1   ring    101
+        1   ring    mobile
+        5   answer  mobile
+        5   end     101     canceled
+        90  end     *       answered
+        =>  ended answered for good by mobile
+            - 101 ended canceled
+            - mobile ended answered
+    """,
     "a recording before everything else": """
         0   note    *  recording=https://rec.example/1.mp3
         =>  unmoved
