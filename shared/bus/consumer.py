@@ -227,7 +227,10 @@ class BatchConsumer:
 
     async def _handle_suspect(self, suspects: Suspects, delivery: Delivery) -> None:
         """Handle one that has come often, with a note that outlives us if it kills us."""
-        notes = await suspects.note(delivery.message_id)
+        try:
+            notes = await suspects.note(delivery.message_id)
+        except Exception as error:
+            raise Transient(f"can't note a suspect: {_kind(error)}") from error  # not the message's fault
         if notes > self._patience.suspect_notes:
             raise KillsConsumer(f"did not survive {notes - 1} attempts to handle it")
         try:

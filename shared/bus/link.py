@@ -82,7 +82,7 @@ class Link:
             self._url, name=self._name, heartbeat_seconds=self._timings.heartbeat, on_blocked=self._on_blocked
         )
         try:
-            await _open(connection, self._timings.connect)
+            await open_within(connection, self._timings.connect)
             await race(until_closed(connection), self._declare_and_serve(connection))
         finally:
             self._set_up(up=False)
@@ -109,7 +109,7 @@ class Link:
         metrics.CONNECTION_UP.labels(self._kind).set(up)
 
 
-async def _open(connection: Connection, seconds: float) -> None:
+async def open_within(connection: Connection, seconds: float) -> None:
     """Connect within `seconds`, or abort: a peer that says nothing must not hold us."""
     opening = asyncio.ensure_future(connection.connect())
     opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
