@@ -1,0 +1,72 @@
+"""Joins ingest together: the only place where real things are built."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import asyncpg
+import structlog
+from aiohttp import web
+
+from services.ingest.handlers import PARTS, Parts, hook
+from services.ingest.intake import Intake
+from services.ingest.limits import TokenBuckets
+from services.ingest.providers import ADAPTERS
+from services.ingest.rejected import Rejected
+from services.ingest.settings import Settings
+from shared.bus import Broker
+from shared.db import migrations
+from shared.directory import DirectoryReader, Part
+from shared.http import Readiness, cancel, create_app, run_in_background
+from shared.http.auth import DIRECTORY
+
+NAME: Final = "ingest"
+
+_SCHEMA_CHECK_SECONDS: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+def build(settings: Settings) -> web.Application:
+    """Return the whole service. Nothing is connected before it is served."""
+    readiness = Readiness()
+    app = create_app(NAME, settings, readiness=readiness)
+    broker = Broker(settings.amqp_url.get_secret_value(), name=NAME)
+    directory = DirectoryReader(
+        settings.postgres_dsn.get_secret_value(),
+        [Part.CHANNELS, Part.KEYS],
+        application_name=NAME,
+        cache_file=settings.data_dir / "ingest-directory.json",
+    )
+    readiness.add("rabbitmq", broker.readiness)
+    readiness.add("directory", lambda: (directory.ready, directory.reason))
+    publisher = broker.publisher()
+    app[DIRECTORY] = directory
+    app[PARTS] = Parts(settings, Intake(publisher, settings), Rejected(publisher, settings), TokenBuckets())
+
+    async def background(app: web.Application) -> AsyncIterator[None]:
+        await _refuse_unknown_schema(settings)
+        tasks = [run_in_background(app, "broker", broker.run()), run_in_background(app, "directory", directory.run())]
+        yield
+        for task in reversed(tasks):
+            await cancel(task)
+
+    app.cleanup_ctx.append(background)
+    for adapter in ADAPTERS:
+        for path in (f"/hooks/{adapter.name}/{{key}}", f"/hooks/{adapter.name}/{{key}}/"):
+            for method in ("GET", "POST"):
+                app.router.add_route(method, path, hook(adapter))
+    return app
+
+
+async def _refuse_unknown_schema(settings: Settings) -> None:
+    """Raise `UnknownSchema` where the database's version isn't ours. While it is away we start all the same."""
+    try:
+        async with asyncio.timeout(_SCHEMA_CHECK_SECONDS):
+            connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
+            try:
+                await migrations.check(connection, NAME)
+            finally:
+                connection.terminate()
+    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError) as error:
+        log.warning("schema_unchecked", reason=type(error).__name__)

@@ -1,0 +1,200 @@
+"""From a request's bytes to named fields, in whatever of five dresses a telephone system puts them. Pure.
+
+What a body looks like decides how it is read; its `Content-Type` is often wrong and only breaks ties. Body and query
+are merged, the body wins. Names are lower-cased, values are text: a number is kept as it was written (an id such as
+1772442904.120 is no quantity), what is nested is kept as JSON, null is absent. A name that comes twice with different
+values keeps both, comma-separated: nothing that was said is dropped from an event's identity.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+from xml.etree.ElementTree import ParseError
+
+import orjson
+from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
+
+from services.ingest.errors import TooMuch, Unreadable
+
+Fields = Mapping[str, str]
+"""Values by lower-case name."""
+
+MAX_FIELDS: Final = 200
+MAX_NAME: Final = 100
+MAX_VALUE: Final = 16 * 1024
+
+# Never a field of a call: kept out of identities, events and logs.
+CREDENTIALS: Final = frozenset(
+    {"token", "api_token", "apitoken", "access_token", "key", "api_key", "apikey", "secret", "password", "crm_token"}
+)
+# Ours, in the query: see the README.
+_OPTIONS: Final = frozenset({"dry_run"})
+
+_BOM: Final = b"\xef\xbb\xbf"
+# Latin for Poles: what old PBX software writes when it isn't UTF-8. Any byte is some letter.
+_FALLBACK_CHARSET: Final = "iso-8859-2"
+_CHARSET = re.compile(r"charset=\"?([\w.-]{2,40})", re.IGNORECASE)
+_BOUNDARY = re.compile(r"boundary=(?:\"([^\"]{1,200})\"|([^\s;]{1,200}))", re.IGNORECASE)
+_PART_NAME = re.compile(rb"content-disposition:[^\r\n]*?[;\s]name=(?:\"([^\"\r\n]*)\"|([^\s;\r\n]+))", re.IGNORECASE)
+_PART_FILE = re.compile(rb"content-disposition:[^\r\n]*?[;\s]filename\*?=", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Pairs = Iterable[tuple[str, Any]]
+
+
+def parse(body: bytes, query: str, content_type: str) -> Fields:
+    """Return the fields of a request. `query` is the URL's, still encoded. Raises `Unreadable` and `TooMuch`."""
+    merged = _fields(_form(query))
+    if body:
+        merged.update(_fields(_pairs(body, content_type)))
+    for name in _OPTIONS:
+        merged.pop(name, None)
+    return merged
+
+
+def public_query(query: str) -> str:
+    """Return the URL's query without credentials and our own options, still encoded."""
+    if not query:
+        return ""
+    return "&".join(part for part in query.split("&") if _name_of(part) not in CREDENTIALS | _OPTIONS)
+
+
+def _name_of(part: str) -> str:
+    pairs = parse_qsl(part, keep_blank_values=True)
+    return pairs[0][0].strip().lower() if pairs else ""
+
+
+def _pairs(body: bytes, content_type: str) -> Pairs:
+    start = body.removeprefix(_BOM).lstrip()[:1]
+    if start in (b"{", b"["):
+        return _json(body, content_type)
+    if start == b"<" or body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return _xml(body)
+    if start == b"-" and b"form-data" in body[:2000].lower():
+        return _multipart(body, content_type)
+    text = _text(body, content_type)
+    if "=" not in text:
+        raise Unreadable("the body is neither JSON nor XML nor a form")
+    return _form(text.strip())
+
+
+def _fields(pairs: Pairs) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for count, (name, value) in enumerate(pairs):
+        if count >= MAX_FIELDS:
+            raise TooMuch(f"more than {MAX_FIELDS} fields")
+        if value is None:
+            continue
+        name = _clean(name.strip().lower())
+        if name in CREDENTIALS:
+            continue
+        text = _clean(value if type(value) is str else _as_text(value))
+        if len(name) > MAX_NAME or len(text) > MAX_VALUE:
+            raise TooMuch(f"a field's name is longer than {MAX_NAME} or its value than {MAX_VALUE} characters")
+        known = fields.get(name)
+        fields[name] = text if known is None or known == text else f"{known}, {text}"
+    return fields
+
+
+def _clean(text: str) -> str:
+    """Replace what no database and no JSON takes: NUL, and halves of a character pair."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=True, sort_keys=True)
+    return str(value)
+
+
+def _text(body: bytes, content_type: str) -> str:
+    body = body.removeprefix(_BOM)
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        declared = _CHARSET.search(content_type)
+        try:
+            return body.decode(declared[1] if declared else _FALLBACK_CHARSET, "replace")
+        except LookupError:  # no such charset
+            return body.decode(_FALLBACK_CHARSET, "replace")
+
+
+def _form(text: str) -> Pairs:
+    if text.count("&") >= 2 * MAX_FIELDS:
+        raise TooMuch(f"more than {MAX_FIELDS} fields")
+    return parse_qsl(text, keep_blank_values=True, errors="replace")
+
+
+def _json(body: bytes, content_type: str) -> Pairs:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = None  # half a character pair, another charset: the slower reader may still know
+    if type(value) is not dict or any(type(item) in (float, dict, list) for item in value.values()):
+        value = _careful_json(_text(body, content_type))
+    if not isinstance(value, dict):
+        raise Unreadable("the JSON body is not an object")
+    return value.items()
+
+
+def _careful_json(text: str) -> Any:
+    """As `json.loads`, with numbers as they were written."""
+    try:
+        return json.loads(text.strip(), parse_float=str, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        raise Unreadable("the body begins like JSON and is none") from None
+
+
+def _xml(body: bytes) -> Pairs:
+    """The text of every element that has no children, and every attribute."""
+    try:
+        root = fromstring(body.strip(), forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    except DefusedXmlException as error:
+        raise Unreadable("XML with a DTD or entities of its own is refused") from error
+    except (ParseError, ValueError, LookupError):  # the latter two: an encoding that nobody knows
+        raise Unreadable("the body begins like XML and is none") from None
+    pairs: list[tuple[str, str]] = []
+    for element in root.iter():
+        pairs += [(_local(name), value) for name, value in element.attrib.items()]
+        if len(element) == 0:
+            pairs.append((_local(str(element.tag)), (element.text or "").strip()))
+        if len(pairs) > MAX_FIELDS:
+            raise TooMuch(f"more than {MAX_FIELDS} fields")
+    return pairs
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _multipart(body: bytes, content_type: str) -> Pairs:
+    declared = _BOUNDARY.search(content_type)
+    if declared is not None:
+        boundary = b"--" + (declared[1] or declared[2]).encode("latin-1", "replace")
+    else:
+        boundary = body.lstrip().split(b"\n", 1)[0].strip()
+    if body.count(boundary) > MAX_FIELDS + 1:
+        raise TooMuch(f"more than {MAX_FIELDS} fields")
+    pairs: list[tuple[str, str]] = []
+    for part in body.split(boundary)[1:]:
+        head, found, content = part.partition(b"\r\n\r\n")
+        named = _PART_NAME.search(head)
+        if part.startswith(b"--"):
+            break
+        if not found or named is None:
+            raise Unreadable("a part of the multipart body has no name")
+        content = content.removesuffix(b"\r\n")
+        name = _text(named[1] if named[1] is not None else named[2], "")
+        is_file = _PART_FILE.search(head) is not None
+        pairs.append((name, "sha256:" + hashlib.sha256(content).hexdigest() if is_file else _text(content, "")))
+    if not pairs:
+        raise Unreadable("the multipart body has no parts")
+    return pairs

@@ -1,0 +1,100 @@
+"""The use case: a provider's request becomes events that the broker has, or a reason why not."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import structlog
+
+from services.ingest import bodies, metrics
+from services.ingest.adapter import Adapter, Event, Mapped, Request
+from services.ingest.errors import Unrecognised
+from services.ingest.settings import Settings
+from shared import logging
+from shared.bus import Message, Publisher
+from shared.bus.messages import NotPublished
+from shared.directory import Channel
+from shared.errors import Transient
+from shared.events import CallEvent, Raw
+
+log = structlog.get_logger(__name__)
+
+_RETRY_AFTER_SECONDS: Final = 2.0
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class NotDurable(Transient):
+    """The broker has not confirmed in time: whether it has the event is not known."""
+
+
+class Arrival(NamedTuple):
+    """A provider's request as HTTP brought it, its body read."""
+
+    method: str
+    query: str  # still encoded
+    content_type: str
+    body: bytes
+    received_at: datetime
+    request_id: str
+    traceparent: str | None
+
+
+class Intake:
+    """Reads, maps and publishes."""
+
+    def __init__(self, publisher: Publisher, settings: Settings) -> None:
+        self._publisher = publisher
+        self._confirm_seconds = settings.confirm_seconds
+
+    def read(self, arrival: Arrival, adapter: Adapter, channel: Channel) -> Mapped:
+        """Return the events of a request. Raises `errors.Refused`."""
+        fields = bodies.parse(arrival.body, arrival.query, arrival.content_type)
+        raw = Raw.pack(
+            arrival.body,
+            method=arrival.method,
+            query=bodies.public_query(arrival.query),
+            content_type=arrival.content_type,
+        )
+        traceparent = arrival.traceparent
+        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
+            traceparent = None
+        request = Request(channel, fields, arrival.received_at, arrival.request_id, raw, traceparent)
+        try:
+            mapped = adapter.to_events(request)
+        except Unrecognised as unknown:
+            _note_oddities(channel, (unknown.field,))
+            raise
+        if mapped.oddities:
+            _note_oddities(channel, mapped.oddities)
+        return mapped
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Return when the broker has confirmed `events`. Raises `NotDurable`."""
+        await send(self._publisher, [message_of(event) for event in events], self._confirm_seconds)
+        for event in events:
+            metrics.events(event.data.provider, event.type).inc()
+
+
+def message_of(event: CallEvent) -> Message:
+    """Return `event` as it is published."""
+    return Message(event.exchange, event.routing_key, event.to_json(), str(event.id))
+
+
+async def send(publisher: Publisher, messages: Sequence[Message], confirm_seconds: float) -> None:
+    """Return when the broker has confirmed `messages`. Raises `NotDurable`, at the latest after `confirm_seconds`."""
+    try:
+        async with asyncio.timeout(confirm_seconds):
+            await publisher.publish(messages)
+    except TimeoutError:
+        raise NotDurable(f"not confirmed within {confirm_seconds:g} s", _RETRY_AFTER_SECONDS) from None
+    except NotPublished as error:
+        raise NotDurable(str(error), _RETRY_AFTER_SECONDS) from error
+
+
+def _note_oddities(channel: Channel, fields: Sequence[str]) -> None:
+    for field in fields:
+        metrics.ODDITIES.labels(channel.provider, str(channel.id), field).inc()
+    if logging.enabled("info"):
+        log.info("request_odd", provider=channel.provider, channel_id=channel.id, fields=list(fields))

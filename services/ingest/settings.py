@@ -1,0 +1,19 @@
+"""Settings of ingest."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What ingest reads from CALLBUS_* variables at start, beside what every service reads."""
+
+    confirm_seconds: float = Field(
+        default=1.0, gt=0, description="Longest wait for the broker to confirm an event; then the answer is 503."
+    )
+    channel_rate_per_second: float = Field(default=200.0, gt=0, description="Requests taken from a channel, sustained.")
+    channel_rate_burst: int = Field(default=1000, gt=0, description="Requests taken from a channel at once.")
+    rejected_per_minute: int = Field(
+        default=10, gt=0, description="Refusals that need no look (404, 413, 429) kept per address and channel."
+    )
+    rejected_body_bytes: int = Field(default=16 * 1024, gt=0, description="How much of a refused body is kept.")

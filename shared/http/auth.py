@@ -1,0 +1,65 @@
+"""Who is asking: an account by its API token, or a provider by its channel's key.
+
+Secrets are looked up by their SHA-256, so no comparison of ours tells by its timing how much of one is right. While the
+directory can't settle the question the answer is 503 (`DirectoryUnavailable`), never "no".
+"""
+
+from typing import Final
+
+from aiohttp import web
+
+from shared.directory import Channel, DirectoryReader, Token
+from shared.http.problems import Problem, unauthorized
+
+DIRECTORY: Final = web.AppKey("DIRECTORY", DirectoryReader)
+
+_LONGEST_SECRET = 512
+# The CRM API documents its token as a query parameter. Nowhere else: URLs end up in other people's logs.
+_TOKEN_IN_QUERY_UNDER: Final = "/voip/"  # noqa: S105 - a path, no password
+
+
+async def account_token(request: web.Request, scope: str | None = None) -> Token:
+    """Return the API token that `request` carries, allowed to do `scope`; its account is the only one to serve.
+
+    Taken from `Authorization: Bearer …`, or `?api_token=` under /voip. A token without scopes may do everything.
+    Raises `Problem` 401 where there is none or it is unknown, expired or revoked, 403 where its scopes lack `scope`,
+    and `DirectoryUnavailable` (503) where the directory is too old to say.
+    """
+    secret = bearer(request)
+    if secret is None and request.path.startswith(_TOKEN_IN_QUERY_UNDER):
+        secret = request.query.get("api_token")
+    if not secret:
+        raise unauthorized("an API token is needed")
+    if not _is_sane(secret):
+        raise unauthorized("the API token is not valid")
+    token = await request.app[DIRECTORY].find_token(secret)
+    if token is None or token.kind != "api":
+        raise unauthorized("the API token is not valid")
+    if scope is not None and token.scopes and scope not in token.scopes:
+        raise Problem(403, detail=f"the API token's scopes do not include {scope}", code="scope")
+    return token
+
+
+async def channel_of_key(request: web.Request, key: str, provider: str) -> Channel:
+    """Return the enabled channel of `provider` that `key` names.
+
+    Raises `Problem` 404 for an unknown key (or one of another provider: nothing tells them apart), 403 where the
+    channel is switched off, and `DirectoryUnavailable` (503) where an unknown key can't be looked up now.
+    """
+    channel = await request.app[DIRECTORY].channel_by_key(key) if _is_sane(key) else None
+    if channel is None or channel.provider != provider:
+        raise Problem(404, detail="no channel has this key", code="unknown_key")
+    if not channel.enabled:
+        raise Problem(403, detail="this channel is switched off", code="channel_disabled")
+    return channel
+
+
+def bearer(request: web.Request) -> str | None:
+    """Return the secret of `Authorization: Bearer …`, or None."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _is_sane(secret: str) -> bool:
+    """Whether `secret` can be one of ours at all: nothing that can't be hashed or is absurdly long is looked up."""
+    return 0 < len(secret) <= _LONGEST_SECRET and secret.isascii() and secret.isprintable()
