@@ -1,0 +1,207 @@
+"""`/api/v1/calls`: an account's calls, and all that was ever said of one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from aiohttp import web
+
+from services.history.asking import Query
+from services.history.bodies import Body
+from services.history.reading import READER, Newest, Row
+from services.history.stored import CallStory, read
+from shared.call import Call, State
+from shared.events import Direction, Outcome, Party, Raw
+from shared.http import problem
+from shared.http.auth import account_token
+
+_LIMIT: Final = 50
+_MOST: Final = 500
+_DIRECTIONS: Final = {word.value: word.value for word in Direction}
+_STATES: Final = {word.value: word.value for word in State}
+_OUTCOMES: Final = {word.value: word.value for word in Outcome}
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve calls on `app`."""
+    app.router.add_get("/api/v1/calls", _list)
+    app.router.add_get("/api/v1/calls/{uid}", _show)
+
+
+async def _list(request: web.Request) -> web.Response:
+    token = await account_token(request)
+    query = Query(request.query)
+    page = Newest(
+        before=_read_cursor(query),
+        channel_id=query.integer("channel_id"),
+        direction=query.one_of("direction", _DIRECTIONS),
+        state=query.one_of("state", _STATES),
+        outcome=query.one_of("outcome", _OUTCOMES),
+        limit=min(query.integer("limit") or _LIMIT, _MOST),
+    )
+    query.finish()
+    rows = await request.app[READER].newest(token.account_id, page)
+    following = _cursor(rows[-1]) if len(rows) == page.limit else None
+    return _json({"items": [_item(row) for row in rows], "next": following})
+
+
+async def _show(request: web.Request) -> web.Response:
+    token = await account_token(request)
+    uid = _uid(request.match_info["uid"])
+    reader = request.app[READER]
+    row = await reader.call_by_uid(token.account_id, uid) if uid is not None else None
+    if row is None:
+        raise problem(404, detail="there is no such call")
+    told = [(body, read(body.essence.encode()).event) for body in await reader.bodies(row["uid"])]
+    # Folded here rather than read from the row, so that it is exactly what the timeline beneath it says.
+    call = Call.of(event for _, event in told)
+    story = sorted(told, key=lambda item: (item[1].time, item[1].id.int))
+    return _json({**_whole(row, call), "timeline": [_entry(body, event) for body, event in story]})
+
+
+def _item(row: Row) -> dict[str, Any]:
+    """Return a call as lists show it."""
+    return {
+        "uid": row["uid"],
+        "id": row["id"],
+        "channel_id": row["channel_id"],
+        "provider": row["provider"],
+        "call_key": row["call_key"],
+        "state": row["state"],
+        "final": row["final"],
+        "outcome": row["outcome"],
+        "direction": row["direction"],
+        "from": {"raw": row["from_raw"], "e164": row["from_e164"], "name": row["from_name"]},
+        "to": {"raw": row["to_raw"], "e164": row["to_e164"], "name": row["to_name"]},
+        "did": {"raw": row["did_raw"], "e164": row["did_e164"]},
+        "queue": row["queue"],
+        "started_at": row["started_at"],
+        "answered_at": row["answered_at"],
+        "ended_at": row["ended_at"],
+        "duration_seconds": row["duration_seconds"],
+        "talk_seconds": row["talk_seconds"],
+        "answered_by": row["answered_by"],
+        "assignee": row["assignee"],
+        "locations": row["locations"],
+        "client_id": row["client_id"],
+        "contact_id": row["contact_id"],
+        "external_id": row["external_id"],
+        "comments": row["comments"],
+        "recordings": orjson.loads(row["recordings"]),
+        "revision": row["revision"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+def _whole(row: Row, call: Call) -> dict[str, Any]:
+    """Return all that is known of a call."""
+    return {
+        "uid": call.uid,
+        "id": row["id"],
+        "channel_id": call.channel_id,
+        "provider": call.provider,
+        "call_key": call.call_key,
+        "state": call.state,
+        "final": call.final,
+        "outcome": call.outcome,
+        "cause": call.cause,
+        "direction": call.direction,
+        "from": _party(call.from_),
+        "to": _party(call.to),
+        "did": _party(call.did),
+        "queue": call.queue,
+        "started_at": call.started_at,
+        "answered_at": call.answered_at,
+        "ended_at": call.ended_at,
+        "duration_seconds": call.duration_seconds,
+        "talk_seconds": call.talk_seconds,
+        "legs": call.legs,
+        "answered_by": call.answered_by,
+        "audience": call.audience,
+        "locations": call.locations,
+        "assignee": call.assignee,
+        "contacts": [contact.model_dump() for contact in call.contacts],
+        "client_id": call.client_id,
+        "contact_id": call.contact_id,
+        "external_id": call.external_id,
+        "call_number": call.call_number,
+        "ticket_number": call.ticket_number,
+        "comments": call.comments,
+        "recordings": [recording.model_dump(exclude_none=True) for recording in call.recordings],
+        "revision": row["revision"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+def _entry(body: Body, event: CallStory) -> dict[str, Any]:
+    """Return one event of the timeline: what it says, and the provider's own words."""
+    data = orjson.loads(body.essence)["data"]
+    return {
+        "id": event.id,
+        "type": event.type,
+        "time": event.time,
+        "received_at": event.receivedat,
+        "source": event.source,
+        "request_id": event.requestid,
+        "leg": data.pop("leg", ""),
+        "data": data,
+        "raw": None if body.raw is None else _words(Raw.model_validate_json(body.raw)),
+    }
+
+
+def _words(raw: Raw) -> dict[str, Any]:
+    """Return the provider's request, its body readable wherever it is text."""
+    content = raw.unpack()
+    try:
+        encoding, text = "text", content.decode()
+    except UnicodeDecodeError:
+        encoding, text = "base64", base64.b64encode(content).decode()
+    return {
+        "method": raw.method,
+        "query": raw.query,
+        "content_type": raw.content_type,
+        "encoding": encoding,
+        "body": text,
+    }
+
+
+def _party(party: Party | None) -> dict[str, Any] | None:
+    return None if party is None else party.model_dump()
+
+
+def _uid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _cursor(row: Row) -> str:
+    text = f"{row['started_at'].isoformat()} {row['id']}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(query: Query) -> tuple[datetime, int] | None:
+    text = query.text("cursor")
+    if text is None:
+        return None
+    try:
+        moment, id_ = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
+        at = datetime.fromisoformat(moment)
+        if at.tzinfo is None or not 0 < int(id_) < 2**63:
+            raise ValueError("not a cursor of ours")
+    except (ValueError, binascii.Error):
+        query.wrong("cursor", "is not one that we gave")
+        return None
+    return at, int(id_)
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")

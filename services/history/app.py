@@ -1,0 +1,94 @@
+"""Where history is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from aiohttp import web
+
+from services.history import api, crm
+from services.history.consumer import Consumer
+from services.history.database import Database
+from services.history.reading import READER, Reader
+from services.history.settings import Settings
+from services.history.writer import Writer
+from shared.bus import Broker
+from shared.db import PostgresSuspects, create_pool
+from shared.directory import DirectoryReader, Part
+from shared.http import Readiness, cancel, create_app, run_in_background
+from shared.http.auth import DIRECTORY
+
+QUEUE = "history.calls"
+
+
+def create(settings: Settings) -> web.Application:
+    """Return the service: consuming and answering once it is started, whatever is away by then."""
+    readiness = Readiness()
+    app = create_app("history", settings, readiness=readiness)
+    crm.add_routes(app, base_url=settings.base_url)
+    api.add_routes(app)
+
+    async def parts(app: web.Application) -> AsyncIterator[None]:
+        async with (
+            _pool(settings, "callbus history", seconds=30) as writing,
+            _pool(settings, "callbus history api", seconds=settings.history_read_seconds) as reading,
+        ):
+            database = Database(writing)
+            directory = DirectoryReader(
+                settings.postgres_dsn.get_secret_value(),
+                [Part.TOKENS, Part.CHANNELS],
+                application_name="callbus history directory",
+            )
+            app[READER], app[DIRECTORY] = Reader(reading, database), directory
+            writer = Writer(writing)
+            consumer = Consumer(writer)
+            broker = Broker(settings.amqp_url.get_secret_value(), name=f"history {os.getpid()}")
+            broker.consume(
+                QUEUE,
+                consumer.handle,
+                prefetch=settings.history_prefetch,
+                batch_size=settings.history_batch,
+                suspects=PostgresSuspects(writing, "history"),
+                dependencies=database.probe,
+            )
+            readiness.add("rabbitmq", broker.readiness)
+            readiness.add("postgres", database.readiness)
+            readiness.add("directory", lambda: (directory.ready, directory.reason))
+            readiness.add("progress", consumer.progress)
+            tasks = [
+                run_in_background(app, "directory", directory.run()),
+                run_in_background(app, "database", database.run()),
+                run_in_background(app, "broker", _consume(broker, database)),
+            ]
+            yield
+            for task in reversed(tasks):  # the broker first: what is in hand still needs the database
+                await cancel(task)
+            await writer.close()
+
+    app.cleanup_ctx.append(parts)
+    return app
+
+
+async def _consume(broker: Broker, database: Database) -> None:
+    await database.until_known()
+    await broker.run()
+
+
+@asynccontextmanager
+async def _pool(settings: Settings, name: str, *, seconds: float) -> AsyncIterator[asyncpg.Pool[Any]]:
+    pool = await create_pool(
+        settings.postgres_dsn.get_secret_value(), application_name=name, command_timeout_seconds=seconds
+    )
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(5):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()

@@ -1,0 +1,162 @@
+"""Writes events and the calls that they make: a batch in one transaction, with no statement per event or call.
+
+Several replicas may hold events of one call at once. Whoever first inserts the call's row, or locks it, adds its events
+and folds all that are there; the others wait and then fold theirs too. All take calls by uid, first inserting, then
+locking, so nobody waits in a circle (see the statements).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from services.history.errors import ForeignCall, database_errors
+from services.history.metrics import FOLD_SECONDS, FOLDS
+from services.history.rows import CallRow, columns, row_of
+from services.history.stored import Arrived
+from shared.call import Call
+from shared.db import Queries
+from shared.events import CallAnswered, CallEnded, CallNoted, CallRinging, CallRouted, parse
+
+SQL: Final = Queries.load(Path(__file__).parent / "sql" / "writing.sql")
+_ATTEMPTS = 4
+
+_FOLDED: Final = (CallRinging, CallAnswered, CallEnded, CallNoted, CallRouted)
+
+
+class Stored(NamedTuple):
+    """What a batch came to."""
+
+    events: int
+    duplicates: int
+    calls: int
+
+
+class Writer:
+    """Stores batches over one connection that it keeps: acquiring one for each batch would cost a quarter more."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+        self._connection: Any = None
+
+    async def store(self, arrived: Sequence[Arrived]) -> Stored:
+        """Store a batch, all or nothing; events that are known already do no harm.
+
+        Raises `ForeignCall`, `DatabaseUnavailable`, and `Permanent` for values that no column takes.
+        """
+        calls = _by_call(arrived)
+        with database_errors():
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    written, folded = await self._attempt(calls)
+                    break
+                except asyncpg.TransactionRollbackError:  # the order of locks forbids it; an administrator may not
+                    if attempt == _ATTEMPTS:
+                        raise
+        return Stored(written, len(arrived) - written, folded)
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._pool.release(connection)
+
+    async def _attempt(self, calls: Mapping[UUID, Sequence[Arrived]]) -> tuple[int, int]:
+        if self._connection is None or self._connection.is_closed():
+            await self.close()
+            self._connection = await self._pool.acquire()
+        try:
+            return await _store(self._connection, calls)
+        except BaseException:
+            # Whatever went wrong (we may have been cancelled in the middle), the next batch gets a clean connection.
+            connection, self._connection = self._connection, None
+            await self._pool.release(connection)
+            raise
+
+
+def _by_call(arrived: Iterable[Arrived]) -> dict[UUID, list[Arrived]]:
+    """Return the events by call, in order of uid; of copies the one that stands. Raises `ForeignCall`."""
+    distinct: dict[tuple[UUID, UUID], Arrived] = {}
+    for item in arrived:
+        key = item.event.subject, item.event.id
+        known = distinct.get(key)
+        if known is None or _copy_order(item) < _copy_order(known):
+            distinct[key] = item
+    calls: defaultdict[UUID, list[Arrived]] = defaultdict(list)
+    for (uid, _), item in distinct.items():
+        calls[uid].append(item)
+        if item.event.account != calls[uid][0].event.account:
+            raise ForeignCall("events of two accounts name one call")
+    return {uid: calls[uid] for uid in sorted(calls)}
+
+
+def _copy_order(item: Arrived) -> tuple[Any, ...]:
+    event = item.event
+    return event.receivedat, event.time, event.requestid or ""
+
+
+async def _store(connection: Any, calls: Mapping[UUID, Sequence[Arrived]]) -> tuple[int, int]:
+    """Return how many events were written and how many calls folded."""
+    known = {row["uid"] for row in await connection.fetch(SQL.known_calls, list(calls))}
+    first = [_row(uid, items, ()) for uid, items in calls.items() if uid not in known]
+    async with connection.transaction():
+        new = {row["uid"] for row in await connection.fetch(SQL.insert_calls, *columns(first))} if first else set()
+        older = [uid for uid in calls if uid not in new]
+        if older:
+            _check_accounts(await connection.fetch(SQL.lock_calls, older), calls)
+        written = await _insert_events(connection, calls)
+        changed = [uid for uid in older if uid in written]
+        if changed:
+            rows = await _fold_again(connection, calls, changed, written)
+            await connection.execute(SQL.update_calls, *columns(rows))
+    return sum(map(len, written.values())), len(first) + len(changed)
+
+
+def _check_accounts(rows: Iterable[Any], calls: Mapping[UUID, Sequence[Arrived]]) -> None:
+    for uid, account in rows:
+        if calls[uid][0].event.account != account:
+            raise ForeignCall("the call belongs to another account")
+
+
+async def _insert_events(connection: Any, calls: Mapping[UUID, Sequence[Arrived]]) -> dict[UUID, set[UUID]]:
+    """Return the ids of what was written, by call: what is new, or was received earlier than the copy there was."""
+    rows = [
+        (uid, e.id, e.account, e.type, e.time, e.receivedat, e.requestid, body.essence, body.raw)
+        for uid, items in calls.items()
+        for e, body in items
+    ]
+    written: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for uid, id_ in await connection.fetch(SQL.insert_events, *columns(rows)):
+        written[uid].add(id_)
+    return written
+
+
+async def _fold_again(
+    connection: Any,
+    calls: Mapping[UUID, Sequence[Arrived]],
+    changed: Sequence[UUID],
+    written: Mapping[UUID, Collection[UUID]],
+) -> list[CallRow]:
+    """Return the rows of `changed` as all of their events make them."""
+    ids = [id_ for uid in changed for id_ in written[uid]]
+    others: defaultdict[UUID, list[str]] = defaultdict(list)
+    for uid, essence in await connection.fetch(SQL.other_events, changed, ids):
+        others[uid].append(essence)
+    return [_row(uid, [item for item in calls[uid] if item.event.id in written[uid]], others[uid]) for uid in changed]
+
+
+def _row(uid: UUID, items: Iterable[Arrived], others: Iterable[str]) -> CallRow:
+    started = perf_counter()
+    events = [item.event for item in items]
+    account = events[0].account
+    story = [*events, *map(parse, map(str.encode, others))]
+    call = Call.of(story) if any(isinstance(e, _FOLDED) for e in story) else None
+    FOLDS.inc()
+    FOLD_SECONDS.inc(perf_counter() - started)
+    return CallRow(uid, account) if call is None else row_of(call)
