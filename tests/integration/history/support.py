@@ -1,0 +1,169 @@
+"""History under test: its database, its processes, and what must be in its tables."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import asyncpg
+import orjson
+
+from services.history.bodies import Body, join
+from services.history.rows import CallRow, row_of
+from shared.bus import Broker, Message
+from shared.call import Call
+from shared.db.migrations import migrate
+from tests.support.histories import Told
+
+DEADLINE_SECONDS = 60.0
+PASSWORD = "not-a-secret"
+
+
+async def until(condition: Callable[[], Awaitable[object]], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Return when `condition` holds; it is asked again and again."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"{what}: not within {seconds:g} s") from None
+
+
+async def history_dsn(database_dsn: str) -> str:
+    """Migrate the database; return the DSN of history's own role."""
+    await migrate(database_dsn, ["routing", "history"], passwords={"history": PASSWORD})
+    url = urlsplit(database_dsn)
+    role = f"{url.path[1:]}_history"
+    return urlunsplit(url._replace(netloc=f"{role}:{PASSWORD}@{url.hostname}:{url.port}"))
+
+
+class Process:
+    """A real `python -m services.history` on a free port."""
+
+    def __init__(self, amqp_url: str, dsn: str, **environment: str) -> None:
+        self._environment = {
+            **os.environ,
+            "CALLBUS_AMQP_URL": amqp_url,
+            "CALLBUS_POSTGRES_DSN": dsn,
+            "CALLBUS_LISTEN_PORT": "0",
+            **environment,
+        }
+        self.url = ""
+
+    async def start(self) -> None:
+        """Start it and wait for its port."""
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.history", env=self._environment, stdout=subprocess.PIPE, limit=2**24
+        )
+        self._started = asyncio.get_running_loop().create_future()
+        self._lines: list[bytes] = []
+        self._reading = asyncio.create_task(self._read())
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            self.url = f"http://127.0.0.1:{await self._started}"
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self._lines.append(line)
+            if b"service_started" in line and not self._started.done():
+                self._started.set_result(orjson.loads(line)["port"])
+        if not self._started.done():
+            self._started.set_exception(RuntimeError(b"".join(self._lines).decode()))
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return b"".join(self._lines).decode()
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        code = await self.process.wait()
+        await self._reading
+        return code
+
+    async def ready(self, session: aiohttp.ClientSession) -> bool:
+        """Return whether /readyz says so."""
+        async with session.get(f"{self.url}/readyz") as answer:
+            return answer.status == 200
+
+
+@asynccontextmanager
+async def histories(count: int, amqp_url: str, dsn: str, **environment: str) -> AsyncIterator[list[Process]]:
+    """Run `count` ready processes."""
+    processes = [Process(amqp_url, dsn, **environment) for _ in range(count)]
+    try:
+        await asyncio.gather(*(process.start() for process in processes))
+        async with aiohttp.ClientSession() as session:
+            for process in processes:
+                await until(lambda process=process: process.ready(session), "history is ready")  # type: ignore[misc]
+        yield processes
+    finally:
+        for process in processes:
+            if process.url:
+                await process.stop()
+
+
+async def publish(amqp_url: str, events: Sequence[Told]) -> None:
+    """Publish events as ingest does; returns when the broker has confirmed them."""
+    async with Broker(amqp_url, name="test") as broker:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await broker.until_ready()
+            for start in range(0, len(events), 500):
+                await broker.publisher().publish(messages(events[start : start + 500]))
+
+
+def messages(events: Sequence[Told]) -> list[Message]:
+    """Return what ingest would publish."""
+    return [Message("calls", event.routing_key, event.to_json(), str(event.id)) for event in events]
+
+
+async def stored_events(connection: Any) -> dict[Any, bytes]:
+    """Return the message of every event in the database by id."""
+    rows = await connection.fetch("SELECT id, body, raw FROM history.events")
+    return {row["id"]: join(Body(row["body"], row["raw"])) for row in rows}
+
+
+async def stored_calls(connection: Any) -> dict[Any, CallRow]:
+    """Return the row of every call as `row_of` writes it, lists decoded."""
+    rows = await connection.fetch("SELECT * FROM history.calls")
+    return {row["uid"]: comparable(CallRow(*(row[name] for name in CallRow._fields))) for row in rows}
+
+
+def expected(events: Sequence[Told]) -> CallRow:
+    """Return the row that `Call.of` the ordered events makes."""
+    return comparable(row_of(Call.of(sorted(events, key=lambda e: (e.time, e.id.int)))))
+
+
+def comparable(row: CallRow) -> CallRow:
+    """Return `row` with its lists as values, whether it comes from the database or goes there."""
+    locations = row.locations
+    if isinstance(locations, str):
+        locations = [int(each) for each in locations.strip("{}").split(",") if each]
+    comments = row.comments
+    if isinstance(comments, str):
+        comments = orjson.loads(comments)
+    return row._replace(
+        legs=_without_zones(orjson.loads(row.legs)),
+        locations=locations,
+        comments=comments,
+        recordings=orjson.loads(row.recordings),
+    )
+
+
+def _without_zones(legs: Any) -> Any:
+    return legs
+
+
+async def connect(dsn: str) -> asyncpg.Connection[Any]:
+    """Open a connection."""
+    return await asyncpg.connect(dsn)
