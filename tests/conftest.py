@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.nodes import Postgres, RabbitMQ, running_postgres, running_rabbitmq
+from callbus.local.system import System
+from tests.support.nodes import Postgres, RabbitMQ, running_postgres, running_rabbitmq, temporary_directory
 
 
 def pytest_configure() -> None:
@@ -47,6 +48,18 @@ def database_dsn(postgres: Postgres) -> Iterator[str]:
     database = postgres.new_database()
     yield postgres.dsn(database)
     postgres.drop_database(database)
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    """The whole system with its real services, edge and demo account, in a directory of its own."""
+    with temporary_directory() as directory:
+        composed = System(directory)
+        try:
+            composed.start()
+            yield composed
+        finally:
+            composed.stop()
 
 
 @pytest.fixture

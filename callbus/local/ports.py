@@ -28,12 +28,15 @@ def is_free(port: int) -> bool:
         return True
 
 
-def remembered(file: Path, names: Iterable[str]) -> Mapping[str, int]:
-    """Return one port per name: the ones in `file` as they are, new free ones for names that it lacks."""
+def remembered(file: Path, names: Iterable[str], preferred: int | None = None) -> Mapping[str, int]:
+    """Return one port per name: the ones in `file` as they are, new free ones for names that it lacks.
+
+    A new one is `preferred`, where that is given and free.
+    """
     ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     missing = [name for name in names if name not in ports]
     for name in missing:
-        ports[name] = _pick(taken=set(ports.values()))
+        ports[name] = preferred if preferred and is_free(preferred) else _pick(taken=set(ports.values()))
     if missing:
         _write(file, ports)
     return ports

@@ -16,9 +16,7 @@ from callbus.local.processes import Command, NotReady
 
 ROOT = Path("/usr/lib/postgresql")
 SUPERUSER = "callbus"
-START_SECONDS = (
-    120.0  # well under one on a quiet machine; recovery after a crash takes longer
-)
+START_SECONDS = 120.0  # well under one on a quiet machine; recovery after a crash takes longer
 STOP_SECONDS = 60.0
 
 
@@ -49,9 +47,7 @@ class PostgresNode:
 
     def dsn(self, database: str = "postgres") -> str:
         """Return the superuser's URL of a database."""
-        return (
-            f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/{database}"
-        )
+        return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     @property
     def log(self) -> Path:
@@ -67,10 +63,7 @@ class PostgresNode:
         """Create the data directory the first time; a port that something else has taken since is replaced."""
         self.directory.mkdir(parents=True, exist_ok=True)
         ports.refresh(self.directory / "ports.json")
-        if (
-            not (self.data / "PG_VERSION").exists()
-            or not (self.directory / "created").exists()
-        ):
+        if not (self.data / "PG_VERSION").exists() or not (self.directory / "created").exists():
             self._create()
 
     def server_command(self) -> Command:
@@ -83,11 +76,7 @@ class PostgresNode:
             "dynamic_shared_memory_type": "mmap",  # in the data directory: a kill leaves nothing behind in /dev/shm
             "log_line_prefix": "%m [%p] %q%u@%d ",
         }
-        options = [
-            part
-            for name, value in settings.items()
-            for part in ("-c", f"{name}={value}")
-        ]
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         argv = (
             *self._as_server_user(),
             str(_programs() / "postgres"),
@@ -119,9 +108,7 @@ class PostgresNode:
             return
         if self._server is None:
             self.prepare()  # a later start keeps the port, which clients have been told
-        self._server = processes.start(
-            self.server_command(), self.log, orphaned=signal.SIGINT
-        )
+        self._server = processes.start(self.server_command(), self.log, orphaned=signal.SIGINT)
         self.wait_ready()
 
     def wait_ready(self, deadline_seconds: float = START_SECONDS) -> None:
@@ -129,14 +116,10 @@ class PostgresNode:
 
         def ready() -> bool:
             if self._server is not None and self._server.poll() is not None:
-                raise NotReady(
-                    f"PostgreSQL ended with status {self._server.returncode}: see {self.log}"
-                )
+                raise NotReady(f"PostgreSQL ended with status {self._server.returncode}: see {self.log}")
             return self.is_ready()
 
-        processes.wait_until(
-            ready, deadline_seconds, f"PostgreSQL to be ready ({self.log})"
-        )
+        processes.wait_until(ready, deadline_seconds, f"PostgreSQL to be ready ({self.log})")
 
     def stop(self) -> None:
         """End the server cleanly; clients are cut off."""
@@ -226,9 +209,7 @@ class PostgresNode:
             check=False,
         )
         if done.returncode != 0:
-            raise NotReady(
-                f"initdb failed: {done.stderr.strip() or done.stdout.strip()}"
-            )
+            raise NotReady(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
         (self.directory / "created").touch()
 
     def _as_server_user(self) -> tuple[str, ...]:
@@ -273,8 +254,6 @@ def _entering_capability() -> str:
     Containers commonly keep dac_override and drop dac_read_search.
     """
     bounding = next(
-        int(line.split()[1], 16)
-        for line in Path("/proc/self/status").read_text().splitlines()
-        if "CapBnd" in line
+        int(line.split()[1], 16) for line in Path("/proc/self/status").read_text().splitlines() if "CapBnd" in line
     )
     return "dac_read_search" if bounding & (1 << 2) else "dac_override"

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Command:
 
 
 def start(
-    command: Command, log: Path, orphaned: signal.Signals
+    command: Command, log: Path, orphaned: signal.Signals, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, output appended to `log`.
 
@@ -49,6 +49,7 @@ def start(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
 
     return _STARTER.submit(spawn).result()
@@ -61,9 +62,7 @@ def children_by_parent() -> dict[int, list[int]]:
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 # The command name is in parentheses and may hold anything, so split behind the last one.
-                state, parent = (
-                    (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-                )
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
                 if state != "Z":
                     table.setdefault(int(parent), []).append(int(entry.name))
     return table
@@ -103,9 +102,7 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
 def alive(pid: int) -> bool:
     """Tell whether a process exists and is not a zombie."""
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        )
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

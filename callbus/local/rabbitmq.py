@@ -6,7 +6,6 @@ library directory are called instead, with every path and port given.
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import socket
@@ -90,16 +89,12 @@ class RabbitMQNode:
 
     def server_command(self) -> Command:
         """The broker in the foreground; SIGTERM ends it cleanly."""
-        return Command(
-            (str(SCRIPTS / "rabbitmq-server"),), self._environment(), self.directory
-        )
+        return Command((str(SCRIPTS / "rabbitmq-server"),), self._environment(), self.directory)
 
     def is_ready(self) -> bool:
         """Tell whether the broker answers an AMQP 0-9-1 header with Connection.Start."""
         try:
-            with socket.create_connection(
-                ("127.0.0.1", self.port), timeout=2
-            ) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
                 connection.sendall(b"AMQP\x00\x00\x09\x01")
                 return connection.recv(1) == b"\x01"
         except OSError:
@@ -114,12 +109,8 @@ class RabbitMQNode:
         if self._epmd is None or self._epmd.poll() is not None:
             if self._server is None:
                 self.prepare()  # a later start keeps the ports, which clients have been told
-            self._epmd = processes.start(
-                self.epmd_command(), self.log, orphaned=signal.SIGKILL
-            )
-        self._server = processes.start(
-            self.server_command(), self.log, orphaned=signal.SIGTERM
-        )
+            self._epmd = processes.start(self.epmd_command(), self.log, orphaned=signal.SIGKILL)
+        self._server = processes.start(self.server_command(), self.log, orphaned=signal.SIGTERM)
         self.wait_ready()
 
     def wait_ready(self, deadline_seconds: float = START_SECONDS) -> None:
@@ -127,14 +118,10 @@ class RabbitMQNode:
 
         def ready() -> bool:
             if self._server is not None and self._server.poll() is not None:
-                raise NotReady(
-                    f"RabbitMQ ended with status {self._server.returncode}: see {self.log}"
-                )
+                raise NotReady(f"RabbitMQ ended with status {self._server.returncode}: see {self.log}")
             return self.is_ready()
 
-        processes.wait_until(
-            ready, deadline_seconds, f"RabbitMQ to be ready ({self.log})"
-        )
+        processes.wait_until(ready, deadline_seconds, f"RabbitMQ to be ready ({self.log})")
 
     def stop(self) -> None:
         """End the node cleanly, then its port mapper."""
@@ -157,9 +144,7 @@ class RabbitMQNode:
     def ctl(self, *arguments: str) -> str:
         """Run rabbitmqctl against this node (takes a second or two) and return its output."""
         command = [str(SCRIPTS / "rabbitmqctl"), "-n", "callbus@localhost", *arguments]
-        done = subprocess.run(
-            command, env=self._environment(), check=True, capture_output=True, text=True
-        )
+        done = subprocess.run(command, env=self._environment(), check=True, capture_output=True, text=True)
         return done.stdout
 
     # -- how -------------------------------------------------------------------------------------------------------
@@ -174,7 +159,6 @@ class RabbitMQNode:
             "HOME": str(base / "home"),
             "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "LANG": "C.UTF-8",
-            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_NODENAME": "callbus@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",

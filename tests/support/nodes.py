@@ -58,28 +58,19 @@ class RabbitMQ(RabbitMQNode):
         """Delete a virtual host with all that is in it; its connections are closed by the broker."""
         self.api("DELETE", f"/vhosts/{quote(vhost, safe='')}")
 
-    def put_policy(
-        self, vhost: str, name: str, pattern: str, definition: dict[str, Any]
-    ) -> None:
+    def put_policy(self, vhost: str, name: str, pattern: str, definition: dict[str, Any]) -> None:
         """Set a policy on the queues whose name matches the regular expression `pattern`."""
         body = {"pattern": pattern, "definition": definition, "apply-to": "queues"}
-        self.api(
-            "PUT", f"/policies/{quote(vhost, safe='')}/{quote(name, safe='')}", body
-        )
+        self.api("PUT", f"/policies/{quote(vhost, safe='')}/{quote(name, safe='')}", body)
 
     def set_memory_alarm(self, on: bool) -> None:
         """Make the broker block (or unblock) every connection that publishes. Takes half a second."""
-        self.ctl(
-            "set_vm_memory_high_watermark", "absolute", "1" if on else "1073741824"
-        )
+        self.ctl("set_vm_memory_high_watermark", "absolute", "1" if on else "1073741824")
 
     def connection_names(self, vhost: str) -> list[str]:
         """Return the names of the connections to one virtual host."""
         return [
-            str(connection["name"])
-            for connection in self.api(
-                "GET", f"/vhosts/{quote(vhost, safe='')}/connections"
-            )
+            str(connection["name"]) for connection in self.api("GET", f"/vhosts/{quote(vhost, safe='')}/connections")
         ]
 
     def close_connections(self, vhost: str) -> int:
@@ -104,7 +95,8 @@ class RabbitMQ(RabbitMQNode):
                 "Content-Type": "application/json",
             },
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=30) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

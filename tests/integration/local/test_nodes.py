@@ -15,22 +15,16 @@ from callbus.local import processes
 from tests.support.nodes import Postgres, RabbitMQ
 
 
-async def test_each_test_has_an_empty_virtual_host_of_its_own(
-    amqp_url: str, rabbitmq: RabbitMQ
-) -> None:
+async def test_each_test_has_an_empty_virtual_host_of_its_own(amqp_url: str, rabbitmq: RabbitMQ) -> None:
     async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
         await channel.declare_queue("anything", durable=True)
     vhost = urlsplit(amqp_url).path[1:]
-    assert [queue["name"] for queue in rabbitmq.api("GET", f"/queues/{vhost}")] == [
-        "anything"
-    ]
+    assert [queue["name"] for queue in rabbitmq.api("GET", f"/queues/{vhost}")] == ["anything"]
     assert rabbitmq.api("GET", f"/queues/{rabbitmq.new_vhost()}") == []
 
 
-async def test_each_test_has_an_empty_database_of_its_own(
-    database_dsn: str, postgres: Postgres
-) -> None:
+async def test_each_test_has_an_empty_database_of_its_own(database_dsn: str, postgres: Postgres) -> None:
     database = urlsplit(database_dsn).path[1:]
     connection = await asyncpg.connect(database_dsn)
     await connection.execute(
@@ -38,12 +32,7 @@ async def test_each_test_has_an_empty_database_of_its_own(
     )
     await connection.close()
     postgres.drop_database(database)
-    assert (
-        postgres.execute(
-            f"SELECT rolname FROM pg_roles WHERE rolname = '{database}_ingest'"
-        )
-        == ""
-    )
+    assert postgres.execute(f"SELECT rolname FROM pg_roles WHERE rolname = '{database}_ingest'") == ""
 
 
 async def test_memory_alarm_blocks_publishers_and_lets_them_go(
@@ -53,9 +42,7 @@ async def test_memory_alarm_blocks_publishers_and_lets_them_go(
         channel = await connection.channel()
         queue = await channel.declare_queue("alarmed", durable=True)
         await asyncio.to_thread(own_rabbitmq.set_memory_alarm, True)
-        publish = asyncio.ensure_future(
-            channel.default_exchange.publish(aio_pika.Message(b"x"), queue.name)
-        )
+        publish = asyncio.ensure_future(channel.default_exchange.publish(aio_pika.Message(b"x"), queue.name))
         blocked, _ = await asyncio.wait([publish], timeout=0.5)
         await asyncio.to_thread(own_rabbitmq.set_memory_alarm, False)
         await asyncio.wait_for(publish, 30)
@@ -67,16 +54,10 @@ async def test_broker_finds_its_messages_after_a_kill(
 ) -> None:
     async with await aio_pika.connect(own_rabbitmq.amqp_url()) as connection:
         channel = await connection.channel()
-        queue = await channel.declare_queue(
-            "kept", durable=True, arguments={"x-queue-type": "quorum"}
-        )
-        await asyncio.sleep(
-            2
-        )  # a queue must be older than this to survive: see RabbitMQNode
+        queue = await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
+        await asyncio.sleep(2)  # a queue must be older than this to survive: see RabbitMQNode
         for number in range(20):
-            message = aio_pika.Message(
-                str(number).encode(), delivery_mode=aio_pika.DeliveryMode.PERSISTENT
-            )
+            message = aio_pika.Message(str(number).encode(), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
             await channel.default_exchange.publish(message, queue.name)
         await asyncio.to_thread(own_rabbitmq.kill)
     await asyncio.to_thread(own_rabbitmq.start)
@@ -93,16 +74,15 @@ async def test_broker_finds_its_messages_after_a_kill(
     assert bodies == list(range(20))
 
 
-async def test_broker_can_close_the_connections_of_one_virtual_host(
-    rabbitmq: RabbitMQ, amqp_url: str
-) -> None:
+async def test_broker_can_close_the_connections_of_one_virtual_host(rabbitmq: RabbitMQ, amqp_url: str) -> None:
     connection = await aio_pika.connect(amqp_url)
     closed = asyncio.Event()
     connection.close_callbacks.add(lambda *_: closed.set())
     vhost = urlsplit(amqp_url).path[1:]
     async with asyncio.timeout(60):
-        while not await asyncio.to_thread(rabbitmq.close_connections, vhost):
-            await asyncio.sleep(0.2)
+        await asyncio.to_thread(
+            processes.wait_until, lambda: rabbitmq.close_connections(vhost) > 0, 60, "a connection to close"
+        )
         await closed.wait()
 
 

@@ -1,0 +1,34 @@
+"""What `make run` prints once the system is up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_CALL = '{"status":"callstart","callid":"demo-1","numberA":"+48601234567","numberB":"+48221234567"}'
+
+
+def of(demo: Mapping[str, Any]) -> str:
+    """Return the text: webhook URLs, tokens, and three lines to paste. `demo` is what .run/demo.json holds."""
+    return "\n".join(_lines(demo))
+
+
+def _lines(demo: Mapping[str, Any]) -> Iterator[str]:
+    base = demo["base_url"]
+    token = demo.get("account", {}).get("api_token", "")
+    hooks = {name: channel["url"] for name, channel in demo.get("channels", {}).items() if channel.get("url")}
+    yield ""
+    yield f"Callbus is up: {base} (Ctrl-C stops it; data stays in .run/)"
+    if hooks:
+        yield "Webhook URLs:"
+        yield from (f"  {name:<12} {url}" for name, url in hooks.items())
+    if token:
+        yield f"API token of the demo account: {token}"
+    yield "More, for scripts: .run/demo.json; for the `callbus` command: set -a; . .run/env; set +a"
+    yield "Try:"
+    if "supervoip" in hooks:
+        yield f"  curl -H 'Content-Type: application/json' -d '{_CALL}' {hooks['supervoip']}"
+    if token:
+        yield f"  curl '{base}/voip/calls.json?api_token={token}'"
+    yield f"  curl {base}/status"
+    yield ""
