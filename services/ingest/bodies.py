@@ -164,8 +164,9 @@ def _xml(body: bytes) -> Pairs:
     pairs: list[tuple[str, str]] = []
     for element in root.iter():
         pairs += [(_local(name), value) for name, value in element.attrib.items()]
-        if len(element) == 0:
-            pairs.append((_local(str(element.tag)), (element.text or "").strip()))
+        text = (element.text or "").strip()
+        if len(element) == 0 and (text or not element.attrib):
+            pairs.append((_local(str(element.tag)), text))
         if len(pairs) > MAX_FIELDS:
             raise TooMuch(f"more than {MAX_FIELDS} fields")
     return pairs

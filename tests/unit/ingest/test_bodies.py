@@ -1,0 +1,243 @@
+"""Requests in every dress, and anything at all: fields or a refusal with a name, never another error."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.adapter import Adapter
+from services.ingest.bodies import MAX_FIELDS, MAX_NAME, MAX_VALUE, parse, public_query
+from services.ingest.errors import Refused, TooMuch, Unreadable
+from services.ingest.intake import Arrival, Intake
+from services.ingest.providers import ADAPTERS
+from shared.directory import Channel
+from shared.events import parse as parse_event
+from tests.unit.ingest.test_providers import Silent, settings
+
+CALL = {"status": "callstart", "callid": "a1", "numbera": "+48220000101"}
+BOMB = (
+    b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "x">'
+    + b"".join(b'<!ENTITY a%d "%s">' % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 10))
+    + b"]><l>&a9;</l>"
+)
+
+
+def multipart(fields: dict[str, str], boundary: str = "b") -> bytes:
+    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    return "".join([*parts, f"--{boundary}--\r\n"]).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (orjson.dumps(CALL), "application/json"),
+        (b"\xef\xbb\xbf \r\n" + orjson.dumps(CALL), ""),
+        (urlencode(CALL).encode(), "application/json"),
+        (b"status=callstart&callid=a1&numbera=%2B48220000101\r\n", "application/x-www-form-urlencoded"),
+        (b"<c><STATUS>callstart</STATUS><callID> a1 </callID><numberA>+48220000101</numberA></c>", "text/plain"),
+        (b'<x:c xmlns:x="urn:x" status="callstart"><x:callid>a1</x:callid><numbera>+48220000101</numbera></x:c>', ""),
+        (
+            '<?xml version="1.0" encoding="UTF-16"?><c status="callstart" callid="a1" numbera="+48220000101"/>'.encode(
+                "utf-16"
+            ),
+            "",
+        ),
+        (multipart(CALL), "multipart/form-data; boundary=b"),
+        (multipart(CALL), 'multipart/form-data; charset=utf-8; boundary="b"'),
+        (multipart(CALL, "other"), "text/plain"),
+    ],
+)
+def test_a_body_is_read_as_what_it_looks_like(body: bytes, content_type: str) -> None:
+    assert parse(body, "", content_type) == CALL
+
+
+def test_body_and_query_are_merged_and_the_body_wins() -> None:
+    assert parse(b'{"STATUS":"callend"}', "status=callstart&CallId=a1&dry_run=1", "") == {
+        "status": "callend",
+        "callid": "a1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            b'{"id":1772442904.120,"n":12345678901234567890123}',
+            {"id": "1772442904.120", "n": "12345678901234567890123"},
+        ),
+        (b'{"a":null,"b":true,"c":[1,{"d":"x"}],"e":""}', {"b": "true", "c": '["1", {"d": "x"}]', "e": ""}),
+        (b'{"a":"\\ud800x\\u0000"}', {"a": "\ufffdx\ufffd"}),
+        (b'{"a":NaN}', {"a": "NaN"}),
+        (b"a=1&A=1&a=2", {"a": "1, 2"}),
+        (b"a=%C5%82&b=%B3&c", {"a": "\u0142", "b": "\ufffd", "c": ""}),
+        ("a=\u0142".encode("iso-8859-2"), {"a": "\u0142"}),
+        (b"a=%00", {"a": "\ufffd"}),
+        (b'<?xml version="1.0" encoding="windows-1250"?><a><b>\xb3</b></a>', {"b": "\u0142"}),
+        (b"<a>x</a>", {"a": "x"}),
+    ],
+)
+def test_values_stay_as_they_were_written(body: bytes, expected: dict[str, str]) -> None:
+    assert parse(body, "", "") == expected
+
+
+def test_credentials_are_no_fields() -> None:
+    query = "status=x&Token=hunter2&api_token=hunter2&a=b%20c&dry_run=1&%74oken=hunter2"
+
+    assert parse(b'{"Password":"hunter2"}', query, "") == {"status": "x", "a": "b c"}
+    assert public_query(query) == "status=x&a=b%20c"
+
+
+def test_a_file_counts_by_its_hash() -> None:
+    body = b'--b\r\nContent-Disposition: form-data; filename="a.mp3"; name="audio"\r\n\r\n\x00\xff\r\n--b--\r\n'
+
+    fields = parse(body, "", "multipart/form-data; boundary=b")
+
+    assert fields == {"audio": "sha256:06eb7d6a69ee19e5fbdf749018d3d2abfa04bcbd1365db312eb86dc7169389b8"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"hello",
+        b"{",
+        b'{"a":}',
+        b"[]",
+        b'["a"]',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"<a>",
+        b"<a><b></a>",
+        b'<?xml version="1.0" encoding="klingon"?><a/>',
+        b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
+        b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+        BOMB,
+        b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--",
+        b"--b form-data",
+        b"\xff\xfe",
+        b"\x00\x01\x02",
+    ],
+)
+def test_what_can_not_be_read_is_refused_by_name(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        parse(body, "", "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"&".join(b"a%d=1" % n for n in range(MAX_FIELDS + 1)),
+        b"&" * 1000 + b"a=1",
+        orjson.dumps({str(n): n for n in range(MAX_FIELDS + 1)}),
+        b"<a>" + b"<b/>" * (MAX_FIELDS + 1) + b"</a>",
+        multipart({str(n): "" for n in range(MAX_FIELDS + 2)}),
+        b"a" * (MAX_NAME + 1) + b"=1",
+        b"a=" + b"1" * (MAX_VALUE + 1),
+    ],
+)
+def test_more_than_any_telephone_system_sends_is_refused_by_name(body: bytes) -> None:
+    with pytest.raises(TooMuch):
+        parse(body, "", "")
+
+
+def test_deep_xml_is_read_without_recursion() -> None:
+    assert parse(b"<a>" * 10_000 + b"x" + b"</a>" * 10_000, "", "") == {"a": "x"}
+
+
+anything = st.text(alphabet=st.characters(codec=None), max_size=40)
+names = st.sampled_from(["status", "direction", "numberA", "numberB", "sipnumber", "disposition", "billseconds"]) | (
+    st.sampled_from(["createdat", "callid", "uniqueid", "IVRaction", "token"]) | anything
+)
+values = (
+    st.sampled_from(
+        ["callstart", "callend", "queuestart", "in", "out", "ANSWER", "NO ANSWER", "\\u0000", "\0", "1e999"]
+    )
+    | st.integers().map(str)
+    | st.datetimes().map(str)
+    | anything
+)
+flat = st.dictionaries(names, values, max_size=12).map(lambda sent: {"status": "callend", "callid": "a", **sent})
+
+
+def as_json(sent: dict[str, str]) -> bytes:
+    import json
+
+    return json.dumps(sent).encode()
+
+
+def as_form(sent: dict[str, str]) -> bytes:
+    return "&".join(
+        f"{quote(name, errors='replace')}={quote(value, errors='replace')}" for name, value in sent.items()
+    ).encode()
+
+
+def as_xml(sent: dict[str, str]) -> bytes:
+    from xml.sax.saxutils import quoteattr
+
+    return ("<c " + " ".join(f"{n}={quoteattr(v)}" for n, v in sent.items()) + "/>").encode("utf-8", "replace")
+
+
+def as_multipart(sent: dict[str, str]) -> bytes:
+    return multipart(
+        {n.encode("utf-8", "replace").decode(): v.encode("utf-8", "replace").decode() for n, v in sent.items()}
+    )
+
+
+DRESSES: list[Callable[[dict[str, str]], bytes]] = [as_json, as_form, as_xml, as_multipart]
+CHANNEL = Channel(id=7, account_id=1, provider="supervoip", name="x", time_zone="Nowhere/Else", country="ZZ")
+
+
+def events_or_refusal(adapter: Adapter, body: bytes, query: str, content_type: str) -> None:
+    arrival = Arrival("POST", query, content_type, body, datetime(2026, 3, 2, tzinfo=UTC), "request-1", "x")
+    try:
+        events = Intake(Silent(), settings()).read(arrival, adapter, CHANNEL).events
+    except Refused:
+        return
+    for event in events:
+        assert parse_event(event.to_json()) == event
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+@given(sent=flat, dress=st.sampled_from(DRESSES))
+def test_any_fields_become_events_that_can_be_read_or_a_refusal(
+    adapter: Adapter, sent: dict[str, str], dress: Callable[[dict[str, str]], bytes]
+) -> None:
+    events_or_refusal(adapter, dress(sent), "", "")
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+@given(
+    prefix=st.sampled_from(
+        [b"", b"{", b"[", b"<a ", b"<?xml", b"--b\r\n", b"a=", b"\xff\xfe", b"--b form-data; name=x"]
+    ),
+    rest=st.binary(max_size=200),
+    query=st.text(alphabet=st.characters(codec="ascii"), max_size=60),
+    content_type=st.sampled_from(["", "text/xml; charset=klingon", "multipart/form-data; boundary=b"]) | anything,
+)
+def test_any_bytes_become_events_or_a_refusal(
+    adapter: Adapter, prefix: bytes, rest: bytes, query: str, content_type: str
+) -> None:
+    events_or_refusal(
+        adapter, prefix + rest, "status=callstart&callid=a&" + query, content_type.encode("utf-8", "replace").decode()
+    )
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | anything,
+        lambda v: st.lists(v) | st.dictionaries(anything, v),
+    )
+)
+def test_any_json_is_fields_or_a_refusal(value: Any) -> None:
+    import json
+
+    try:
+        fields = parse(json.dumps({"a": value}).encode(), "", "")
+    except Refused:
+        return
+    assert all(type(text) is str for text in fields.values())
+    orjson.dumps(dict(fields))
