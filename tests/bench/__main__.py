@@ -1,0 +1,46 @@
+"""`python -m tests.bench [part …]`: measures and prints; it never passes or fails. README.md says what it means."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from tests.bench import call, ingest, post_to_row
+
+
+def main() -> None:
+    arguments = _arguments()
+    parts: Mapping[str, Callable[[], str]] = {
+        "call": call.run,
+        "ingest": lambda: ingest.run(rounds=arguments.rounds, seconds=arguments.seconds),
+        "row": lambda: post_to_row.run(seconds=4 * arguments.seconds),
+    }
+    unknown = sorted(set(arguments.parts) - set(parts))
+    if unknown:
+        raise SystemExit(f"no such part: {', '.join(unknown)}; there are {', '.join(parts)}")
+    print(_machine(), flush=True)
+    for name in arguments.parts or parts:
+        started = time.monotonic()
+        print(f"\n{parts[name]()}({name}: {time.monotonic() - started:.0f} s)", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", help="parts to run (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each variant (default: 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of one round (default: 3)")
+    return parser.parse_args()
+
+
+def _machine() -> str:
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    return f"{now} UTC, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    main()
