@@ -98,6 +98,8 @@ class Broker:
         """Return (ready, reason)."""
         links = [self._publishing, *([self._consuming] if self._consumers else [])]
         troubles = [link.reason for link in links if not link.up]
+        if not troubles and not self._publisher.ready:
+            troubles = ["opening a channel to publish on"]
         if not troubles:
             troubles = [f"{each.queue}: {each.reason}" for each in self._consumers if not each.ready]
         return (not troubles, "; ".join(dict.fromkeys(troubles)) or "connected")

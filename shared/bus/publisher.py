@@ -38,6 +38,11 @@ class ConfirmingPublisher:
         self._missing_queue = asyncio.Event()
 
     @property
+    def ready(self) -> bool:
+        """Whether a publish would be sent now."""
+        return self._channel is not None and self._blocked is None
+
+    @property
     def unconfirmed(self) -> int:
         """How many messages the broker has yet to answer."""
         return len(self._confirms)

@@ -19,7 +19,8 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._swallowing = False
+        self._forwarding = asyncio.Event()
+        self._forwarding.set()
         self._reading = asyncio.Event()
         self._reading.set()
         self.accepted = 0
@@ -39,8 +40,8 @@ class Proxy:
             writer.transport.abort()
 
     def swallow(self) -> None:
-        """Go on reading from both sides, forward nothing, close nothing: a half-open connection."""
-        self._swallowing = True
+        """Go on reading from both sides, forward nothing, not even an end: a half-open connection."""
+        self._forwarding.clear()
 
     def stall(self) -> None:
         """Stop reading from both sides: the senders' sockets fill up."""
@@ -48,7 +49,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Forward again. What was swallowed is gone, so connections of that time are of no use."""
-        self._swallowing = False
+        self._forwarding.set()
         self._reading.set()
 
     async def __aenter__(self) -> Self:
@@ -87,10 +88,12 @@ class Proxy:
                 data = await reader.read(_CHUNK)
                 if not data:
                     break
+                await self._reading.wait()  # what was read just as the stall began stays here too
                 if count:
                     self.received += len(data)
-                if not self._swallowing:
+                if self._forwarding.is_set():
                     writer.write(data)
                     await writer.drain()
+        await self._forwarding.wait()
         writer.transport.abort()
         self._writers.discard(writer)
