@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 from xml.etree.ElementTree import ParseError
 
@@ -41,26 +41,48 @@ _CHARSET = re.compile(r"charset=\"?([\w.-]{2,40})", re.IGNORECASE)
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]{1,200})\"|([^\s;]{1,200}))", re.IGNORECASE)
 _PART_NAME = re.compile(rb"content-disposition:[^\r\n]*?[;\s]name=(?:\"([^\"\r\n]*)\"|([^\s;\r\n]+))", re.IGNORECASE)
 _PART_FILE = re.compile(rb"content-disposition:[^\r\n]*?[;\s]filename\*?=", re.IGNORECASE)
+_SECRET_IN_BODY = re.compile(
+    rb"(?i)(?<![\w-])(" + "|".join(sorted(CREDENTIALS, key=len, reverse=True)).encode() + rb")(?![\w-])"
+    rb"(\"?\s*[:=>]\s*\"?|\"\s*\r?\n\r?\n)([^\"'&<>\s,}]+)"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Pairs = Iterable[tuple[str, Any]]
 
 
-def parse(body: bytes, query: str, content_type: str) -> Fields:
+class Parsed(NamedTuple):
+    """A request's fields, and whether credentials were left out of them."""
+
+    fields: Fields
+    had_credentials: bool
+
+
+def parse(body: bytes, query: str, content_type: str) -> Parsed:
     """Return the fields of a request. `query` is the URL's, still encoded. Raises `Unreadable` and `TooMuch`."""
-    merged = _fields(_form(query))
+    merged = _fields(_form(query)) if query else {}
     if body:
         merged.update(_fields(_pairs(body, content_type)))
-    for name in _OPTIONS:
-        merged.pop(name, None)
-    return merged
+    had_credentials = not CREDENTIALS.isdisjoint(merged)
+    if had_credentials or "dry_run" in merged:
+        merged = {name: value for name, value in merged.items() if name not in CREDENTIALS | _OPTIONS}
+    return Parsed(merged, had_credentials)
+
+
+def without_credentials(body: bytes) -> bytes:
+    """Return `body` with the value of every credential replaced by the first eight digits of its hash."""
+    return _SECRET_IN_BODY.sub(lambda found: found[1] + found[2] + _digest(found[3]), body)
+
+
+def _digest(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).hexdigest()[:8].encode()
 
 
 def public_query(query: str) -> str:
     """Return the URL's query without credentials and our own options, still encoded."""
     if not query:
         return ""
-    return "&".join(part for part in query.split("&") if _name_of(part) not in CREDENTIALS | _OPTIONS)
+    hidden = CREDENTIALS | _OPTIONS
+    return _clean("&".join(part for part in query.split("&") if _name_of(part) not in hidden))
 
 
 def _name_of(part: str) -> str:
@@ -90,8 +112,6 @@ def _fields(pairs: Pairs) -> dict[str, str]:
         if value is None:
             continue
         name = _clean(name.strip().lower())
-        if name in CREDENTIALS:
-            continue
         text = _clean(value if type(value) is str else _as_text(value))
         if len(name) > MAX_NAME or len(text) > MAX_VALUE:
             raise TooMuch(f"a field's name is longer than {MAX_NAME} or its value than {MAX_VALUE} characters")

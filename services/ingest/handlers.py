@@ -19,7 +19,7 @@ from shared import clock, logging
 from shared.directory import Channel
 from shared.errors import Transient
 from shared.http import Problem, read_body, request_id
-from shared.http.auth import channel_of_key
+from shared.http.auth import channel_of_key, require_enabled
 
 
 class Parts(NamedTuple):
@@ -68,6 +68,7 @@ class _Seen:
 async def _take(adapter: Adapter, request: web.Request, seen: _Seen) -> web.Response:
     parts = request.app[PARTS]
     seen.channel = channel = await channel_of_key(request, request.match_info["key"], adapter.name)
+    require_enabled(channel)
     _throttle(parts, channel)
     seen.body = await read_body(request)
     headers = request.headers

@@ -50,9 +50,9 @@ class Intake:
 
     def read(self, arrival: Arrival, adapter: Adapter, channel: Channel) -> Mapped:
         """Return the events of a request. Raises `errors.Refused`."""
-        fields = bodies.parse(arrival.body, arrival.query, arrival.content_type)
+        fields, had_credentials = bodies.parse(arrival.body, arrival.query, arrival.content_type)
         raw = Raw.pack(
-            arrival.body,
+            bodies.without_credentials(arrival.body) if had_credentials else arrival.body,
             method=arrival.method,
             query=bodies.public_query(arrival.query),
             content_type=arrival.content_type,

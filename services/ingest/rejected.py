@@ -89,7 +89,7 @@ class Rejected:
             },
             fields=_fields(body, query, content_type),
             raw=Raw.pack(
-                body[: self._body_bytes],
+                bodies.without_credentials(body)[: self._body_bytes],
                 method=request.method,
                 query=bodies.public_query(query),
                 content_type=content_type,
@@ -109,7 +109,7 @@ class Rejected:
 
 def _fields(body: bytes, query: str, content_type: str) -> dict[str, str] | None:
     try:
-        return dict(bodies.parse(body, query, content_type))
+        return dict(bodies.parse(body, query, content_type).fields)
     except Refused:
         return None
 

@@ -41,17 +41,21 @@ async def account_token(request: web.Request, scope: str | None = None) -> Token
 
 
 async def channel_of_key(request: web.Request, key: str, provider: str) -> Channel:
-    """Return the enabled channel of `provider` that `key` names.
+    """Return the channel of `provider` that `key` names, switched on or off: see `require_enabled`.
 
-    Raises `Problem` 404 for an unknown key (or one of another provider: nothing tells them apart), 403 where the
-    channel is switched off, and `DirectoryUnavailable` (503) where an unknown key can't be looked up now.
+    Raises `Problem` 404 for an unknown key (or one of another provider: nothing tells them apart), and
+    `DirectoryUnavailable` (503) where an unknown key can't be looked up now.
     """
     channel = await request.app[DIRECTORY].channel_by_key(key) if _is_sane(key) else None
     if channel is None or channel.provider != provider:
         raise Problem(404, detail="no channel has this key", code="unknown_key")
+    return channel
+
+
+def require_enabled(channel: Channel) -> None:
+    """Raise `Problem` 403 where the channel is switched off."""
     if not channel.enabled:
         raise Problem(403, detail="this channel is switched off", code="channel_disabled")
-    return channel
 
 
 def bearer(request: web.Request) -> str | None:
