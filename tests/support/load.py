@@ -118,6 +118,12 @@ class Provider:
             self.ledger.retried += 1
         return answer
 
+    async def more_accepted(self, count: int) -> None:
+        """Return when so many more requests were answered 2xx."""
+        target = len(self.ledger.accepted) + count
+        while len(self.ledger.accepted) < target:  # noqa: ASYNC110 - a test's wait; nothing in the load should know of it
+            await asyncio.sleep(0.05)
+
     async def _attempt(self, request: Webhook) -> dict[str, Any] | None:
         """Post once; return the answer if it was 2xx, None if it is worth another try."""
         self.ledger.sent += 1
@@ -150,7 +156,7 @@ async def play_calls(
     stop: asyncio.Event,
     *,
     connections: int = 16,
-    pause_seconds: float = 0.02,
+    pause_seconds: float = 0.005,
     wires: Sequence[Wire] = WIRES,
     name: str = "call",
 ) -> None:

@@ -1,0 +1,54 @@
+"""The whole system, started once for all end-to-end tests, with two history replicas."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+
+from callbus.local.surroundings import DATABASE
+from callbus.local.system import System
+from tests.support.load import Provider
+from tests.support.nodes import temporary_directory
+
+
+@pytest.fixture(scope="package")
+def started() -> Iterator[System]:
+    """Edge, ingest, two history processes, RabbitMQ, PostgreSQL and the demo account."""
+    with temporary_directory() as directory:
+        system = System(directory, replicas={"history": 2})
+        try:
+            system.start()
+            _take_all_there_is(system)
+            yield system
+        finally:
+            system.stop()
+
+
+@pytest.fixture
+def system(started: System) -> System:
+    """The system with every program ready, whatever the test before did to it."""
+    for state in started.states():
+        started.wait_ready(state.name)
+    return started
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that gives up on an answer after some seconds, as a provider does."""
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as client:
+        yield client
+
+
+@pytest.fixture
+def provider(system: System, session: aiohttp.ClientSession) -> Provider:
+    """SuperVoIP, which posts to the demo account's channel at the edge."""
+    return Provider(session, system.demo["channels"]["supervoip"]["url"])
+
+
+def _take_all_there_is(system: System) -> None:
+    """A channel's rate limit must not be what the tests under load measure."""
+    assert system.postgres is not None
+    system.postgres.execute("UPDATE directory.channels SET rate_per_second = 10000, rate_burst = 10000", DATABASE)
