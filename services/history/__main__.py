@@ -1,5 +1,6 @@
 """`python -m services.history`: the only place that sees the environment."""
 
+import gc
 import sys
 
 from services.history.app import create
@@ -12,6 +13,11 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     settings = Settings()
     logging.configure("history", settings.log_level)
+    # A batch is tens of thousands of objects that all end with it: without these, the collector walks through them, and
+    # through everything that was imported, several times per batch (measured: a third of the CPU time).
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
     return run_app(create(settings), settings)
 
 

@@ -1,13 +1,18 @@
 """How a call lies in `history.calls`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from time import perf_counter
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 
+from services.history.metrics import FOLD_SECONDS, FOLDS
 from shared.call import Call
+from shared.events import CallAnswered, CallEnded, CallNoted, CallRinging, CallRouted, Event, parse
+
+_FOLDED: Final = frozenset({CallRinging, CallAnswered, CallEnded, CallNoted, CallRouted})
 
 
 class CallRow(NamedTuple):
@@ -56,6 +61,16 @@ class CallRow(NamedTuple):
     events: int = 0
     first_received_at: datetime | None = None
     last_received_at: datetime | None = None
+
+
+def fold(uid: UUID, account: int, events: Iterable[Event], essences: Iterable[str] = ()) -> CallRow:
+    """Return the row that `events`, and those whose bodies are given, make together."""
+    started = perf_counter()
+    story = [*events, *(parse(essence.encode()) for essence in essences)]
+    call = Call.of(story) if any(type(event) in _FOLDED for event in story) else None
+    FOLDS.inc()
+    FOLD_SECONDS.inc(perf_counter() - started)
+    return CallRow(uid, account) if call is None else row_of(call)
 
 
 def row_of(call: Call) -> CallRow:

@@ -10,24 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from services.history.errors import ForeignCall, database_errors
-from services.history.metrics import FOLD_SECONDS, FOLDS
-from services.history.rows import CallRow, columns, row_of
+from services.history.rows import CallRow, columns, fold
 from services.history.stored import Arrived
-from shared.call import Call
 from shared.db import Queries
-from shared.events import CallAnswered, CallEnded, CallNoted, CallRinging, CallRouted, parse
 
 SQL: Final = Queries.load(Path(__file__).parent / "sql" / "writing.sql")
 _ATTEMPTS = 4
-
-_FOLDED: Final = (CallRinging, CallAnswered, CallEnded, CallNoted, CallRouted)
 
 
 class Stored(NamedTuple):
@@ -82,18 +76,16 @@ class Writer:
 
 def _by_call(arrived: Iterable[Arrived]) -> dict[UUID, list[Arrived]]:
     """Return the events by call, in order of uid; of copies the one that stands. Raises `ForeignCall`."""
-    distinct: dict[tuple[UUID, UUID], Arrived] = {}
+    calls: defaultdict[UUID, dict[UUID, Arrived]] = defaultdict(dict)
+    accounts: dict[UUID, int] = {}
     for item in arrived:
-        key = item.event.subject, item.event.id
-        known = distinct.get(key)
-        if known is None or _copy_order(item) < _copy_order(known):
-            distinct[key] = item
-    calls: defaultdict[UUID, list[Arrived]] = defaultdict(list)
-    for (uid, _), item in distinct.items():
-        calls[uid].append(item)
-        if item.event.account != calls[uid][0].event.account:
+        uid, id_ = item.event.subject, item.event.id
+        if accounts.setdefault(uid, item.event.account) != item.event.account:
             raise ForeignCall("events of two accounts name one call")
-    return {uid: calls[uid] for uid in sorted(calls)}
+        known = calls[uid].get(id_)
+        if known is None or _copy_order(item) < _copy_order(known):
+            calls[uid][id_] = item
+    return {uid: list(calls[uid].values()) for uid in sorted(calls)}
 
 
 def _copy_order(item: Arrived) -> tuple[Any, ...]:
@@ -104,7 +96,7 @@ def _copy_order(item: Arrived) -> tuple[Any, ...]:
 async def _store(connection: Any, calls: Mapping[UUID, Sequence[Arrived]]) -> tuple[int, int]:
     """Return how many events were written and how many calls folded."""
     known = {row["uid"] for row in await connection.fetch(SQL.known_calls, list(calls))}
-    first = [_row(uid, items, ()) for uid, items in calls.items() if uid not in known]
+    first = [_fold(uid, items) for uid, items in calls.items() if uid not in known]
     async with connection.transaction():
         new = {row["uid"] for row in await connection.fetch(SQL.insert_calls, *columns(first))} if first else set()
         older = [uid for uid in calls if uid not in new]
@@ -148,15 +140,10 @@ async def _fold_again(
     others: defaultdict[UUID, list[str]] = defaultdict(list)
     for uid, essence in await connection.fetch(SQL.other_events, changed, ids):
         others[uid].append(essence)
-    return [_row(uid, [item for item in calls[uid] if item.event.id in written[uid]], others[uid]) for uid in changed]
+    return [_fold(uid, (i for i in calls[uid] if i.event.id in written[uid]), others[uid]) for uid in changed]
 
 
-def _row(uid: UUID, items: Iterable[Arrived], others: Iterable[str]) -> CallRow:
-    started = perf_counter()
+def _fold(uid: UUID, items: Iterable[Arrived], others: Iterable[str] = ()) -> CallRow:
+    """Return the row that the events at hand and the essences of others make."""
     events = [item.event for item in items]
-    account = events[0].account
-    story = [*events, *map(parse, map(str.encode, others))]
-    call = Call.of(story) if any(isinstance(e, _FOLDED) for e in story) else None
-    FOLDS.inc()
-    FOLD_SECONDS.inc(perf_counter() - started)
-    return CallRow(uid, account) if call is None else row_of(call)
+    return fold(uid, events[0].account, events, others)

@@ -92,3 +92,9 @@ FROM unnest(
     call_number, ticket_number, comments, recordings, deleted, events, first_received_at, last_received_at
 )
 WHERE calls.uid = told.uid;
+
+-- name: calls_with_events
+-- One step through the calls that have events, by uid; of all, or of some.
+SELECT uid, min(account_id) AS account_id FROM history.events
+WHERE uid > $1 AND ($2::uuid[] IS NULL OR uid = ANY($2))
+GROUP BY uid ORDER BY uid LIMIT $3;
