@@ -54,6 +54,7 @@ fi
 apt install --no-install-recommends "$@"
 
 for unit in "${new_units[@]}"; do
-    # Works on the files alone, with or without a running systemd.
-    ! command -v systemctl >/dev/null 2>&1 || systemctl --quiet --no-reload disable "$unit" 2>/dev/null || true
+    # Works on files alone, whether systemd runs or not.
+    ! command -v systemctl >/dev/null 2>&1 || systemctl --quiet disable "$unit" 2>/dev/null || true
+    [ ! -e "/etc/init.d/${unit%.service}" ] || update-rc.d "${unit%.service}" disable >/dev/null 2>&1 || true
 done
