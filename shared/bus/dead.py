@@ -64,23 +64,25 @@ class DeadLetters:
         both. Raises `NoDeadQueue`, `NotPublished` (its queue no longer exists, or the broker is away); what was
         replayed before that stays replayed.
         """
-        replayed = 0
+        # What is poison still may be back before the end is reached: once per call, else this would never end.
+        replayed: set[str] = set()
         publishing = Broker(self._url, name="callbus dead", topology=_NOTHING_TO_DECLARE, timings=Timings())
         async with publishing as broker, self._channel() as channel:
             await broker.until_ready()
             async for message in self._taken(channel):
                 properties = message.header.properties
-                if _wanted(message, message_ids):
+                message_id = properties.message_id or ""
+                if _wanted(message, message_ids) and message_id not in replayed:
                     again = replay_message(
-                        properties.message_id or "",
+                        message_id,
                         message.body,
                         properties.content_type or "",
                         properties.headers or {},
                     )
                     await broker.publisher().publish([again])
                     await channel.ack([(message.delivery_tag or 0, False)])
-                    replayed += 1
-        return replayed
+                    replayed.add(message_id)
+        return len(replayed)
 
     async def drop(self, message_ids: Collection[str] | None = None) -> int:
         """Delete those with `message_ids` (None: all) for good; return how many. Raises `NoDeadQueue`."""

@@ -1,7 +1,7 @@
 """Waiting for whatever ends first, and the reason why a connection ended."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import Any, Never
 
 from shared.bus.wire import Channel, Connection
@@ -17,9 +17,7 @@ async def race(*contenders: Awaitable[Any]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _ended(tasks)
     for task in tasks:
         if task in done:
             task.result()
@@ -31,11 +29,25 @@ async def together(*contenders: Awaitable[None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _ended(tasks)
     for task in done:
         task.result()
+
+
+async def _ended(tasks: Collection[asyncio.Future[Any]]) -> None:
+    """Cancel `tasks` until all have ended.
+
+    Once is not enough: a channel of aiormq that closes at that moment turns the cancellation into an error of its
+    own, and then suppresses that.
+    """
+    pending: Collection[asyncio.Future[Any]] = tasks
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1.0)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # read, so that asyncio does not report it as never retrieved
 
 
 async def until_closed(resource: Connection | Channel) -> Never:
