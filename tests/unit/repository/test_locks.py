@@ -15,7 +15,7 @@ PUBLIC = {"https://pypi.org/simple", "https://files.pythonhosted.org"}
 def test_lock_names_only_the_public_indexes(lock: Path) -> None:
     text = lock.read_text()
     assert not re.search(r"file://|index-url|find-links|trusted-host|^/|= \"/", text, re.MULTILINE)
-    hosts = {address for address in re.findall(r"https?://[^\s\"']+", text)}
+    hosts = set(re.findall(r"https?://[^\s\"']+", text))
     assert all(address in PUBLIC or address.startswith("https://files.pythonhosted.org/") for address in hosts)
 
 
