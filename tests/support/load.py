@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 
 import aiohttp
 import orjson
+from yarl import URL
 
 Wire = Literal["form", "json", "xml", "query"]
 WIRES: Final[tuple[Wire, ...]] = ("form", "json", "xml", "query")
@@ -144,7 +145,8 @@ class Provider:
         return None
 
     async def _send(self, request: Webhook) -> tuple[int, dict[str, Any]]:
-        url = f"{self._url}?{request.query}" if request.query else self._url
+        # Exactly as the provider writes it: the client would spell some characters in its own way.
+        url = URL(f"{self._url}?{request.query}" if request.query else self._url, encoded=True)
         headers = {"Content-Type": request.content_type} if request.content_type else {}
         async with self._session.post(url, data=request.body, headers=headers) as response:
             text = await response.read()
