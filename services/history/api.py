@@ -67,7 +67,7 @@ async def _show(request: web.Request) -> web.Response:
 def _item(row: Row) -> dict[str, Any]:
     """Return a call as lists show it."""
     return {
-        "uid": row["uid"],
+        "uid": str(row["uid"]),
         "id": row["id"],
         "channel_id": row["channel_id"],
         "provider": row["provider"],
@@ -102,7 +102,7 @@ def _item(row: Row) -> dict[str, Any]:
 def _whole(row: Row, call: Call) -> dict[str, Any]:
     """Return all that is known of a call."""
     return {
-        "uid": call.uid,
+        "uid": str(call.uid),
         "id": row["id"],
         "channel_id": call.channel_id,
         "provider": call.provider,
@@ -144,7 +144,7 @@ def _entry(body: Body, event: CallStory) -> dict[str, Any]:
     """Return one event of the timeline: what it says, and the provider's own words."""
     data = orjson.loads(body.essence)["data"]
     return {
-        "id": event.id,
+        "id": str(event.id),
         "type": event.type,
         "time": event.time,
         "received_at": event.receivedat,

@@ -112,7 +112,7 @@ def call_object(row: Row) -> dict[str, Any]:
         "client_id": row["client_id"],
         "contact_id": row["contact_id"],
         "description": "\n".join(row["comments"]) or None,
-        "uid": row["uid"],
+        "uid": str(row["uid"]),
         "external_id": row["external_id"],
         "user_id": row["assignee"],
         "recording_url": _recording_url(row),

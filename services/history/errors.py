@@ -37,6 +37,10 @@ _UNAVAILABLE = (
     asyncpg.UndefinedTableError,
     asyncpg.InvalidCatalogNameError,
 )
+_REFUSED = (
+    asyncpg.DataError,
+    asyncpg_client.DataError,  # the client's own: a number that does not fit its column
+)
 
 
 @contextmanager
@@ -44,10 +48,7 @@ def database_errors() -> Iterator[None]:
     """Raise `DatabaseUnavailable` for what is the database's state, and `Permanent` for values that it refuses."""
     try:
         yield
-    except (
-        asyncpg.DataError,
-        asyncpg_client.DataError,
-    ) as error:  # the client's: a number that does not fit its column
+    except _REFUSED as error:
         raise Permanent(f"the database refuses a value: {type(error).__name__}") from error
     except _UNAVAILABLE as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error

@@ -22,6 +22,9 @@ from shared.db import Queries
 
 SQL: Final = Queries.load(Path(__file__).parent / "sql" / "writing.sql")
 _ATTEMPTS = 4
+# The connection that is kept may have been cut since the last batch; the order of locks forbids deadlocks of our own,
+# not those with an administrator's statements. A batch may have been committed all the same: storing it again is safe.
+_RETRIED: Final = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.TransactionRollbackError)
 
 
 class Stored(NamedTuple):
@@ -50,7 +53,7 @@ class Writer:
                 try:
                     written, folded = await self._attempt(calls)
                     break
-                except asyncpg.TransactionRollbackError:  # the order of locks forbids it; an administrator may not
+                except _RETRIED:
                     if attempt == _ATTEMPTS:
                         raise
         return Stored(written, len(arrived) - written, folded)
@@ -62,8 +65,7 @@ class Writer:
             await self._pool.release(connection)
 
     async def _attempt(self, calls: Mapping[UUID, Sequence[Arrived]]) -> tuple[int, int]:
-        if self._connection is None or self._connection.is_closed():
-            await self.close()
+        if self._connection is None:
             self._connection = await self._pool.acquire()
         try:
             return await _store(self._connection, calls)

@@ -146,22 +146,18 @@ def expected(events: Sequence[Told]) -> CallRow:
 
 def comparable(row: CallRow) -> CallRow:
     """Return `row` with its lists as values, whether it comes from the database or goes there."""
-    locations = row.locations
+    locations: Any = row.locations
     if isinstance(locations, str):
         locations = [int(each) for each in locations.strip("{}").split(",") if each]
-    comments = row.comments
+    comments: Any = row.comments
     if isinstance(comments, str):
         comments = orjson.loads(comments)
     return row._replace(
-        legs=_without_zones(orjson.loads(row.legs)),
+        legs=orjson.loads(row.legs),
         locations=locations,
         comments=comments,
         recordings=orjson.loads(row.recordings),
     )
-
-
-def _without_zones(legs: Any) -> Any:
-    return legs
 
 
 async def connect(dsn: str) -> asyncpg.Connection[Any]:
