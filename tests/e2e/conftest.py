@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import aiohttp
 import pytest
@@ -11,6 +11,19 @@ from callbus.local.surroundings import DATABASE
 from callbus.local.system import System
 from tests.support.load import Provider
 from tests.support.nodes import temporary_directory
+
+LOG_CHARACTERS = 4000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of all programs' logs with a failure: their directory is gone a moment later."""
+    report = yield
+    system = getattr(item, "funcargs", {}).get("system")
+    if report.failed and isinstance(system, System):
+        for file in sorted((system.directory / "log").glob("*.log")):
+            report.sections.append((file.name, file.read_text(errors="replace")[-LOG_CHARACTERS:]))
+    return report
 
 
 @pytest.fixture(scope="package")

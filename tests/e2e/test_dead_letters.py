@@ -118,7 +118,7 @@ async def test_a_replayed_message_is_stored_and_goes_to_no_other_queue(
     assert await callbus(system, "replay", "history", str(event.id)) == {"replayed": 1}
 
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not (await reckon(system.postgres_dsn, name)).ends:  # noqa: ASYNC110 - only the database can tell
+        while not (await reckon(system.postgres_dsn, name)).ends:
             await asyncio.sleep(0.1)
     assert (await channel.basic_get(witness)).body == b""
     assert event.id not in {letter["message_id"] for letter in await callbus(system, "list", "history")}

@@ -122,7 +122,7 @@ class Provider:
     async def more_accepted(self, count: int) -> None:
         """Return when so many more requests were answered 2xx."""
         target = len(self.ledger.accepted) + count
-        while len(self.ledger.accepted) < target:  # noqa: ASYNC110 - a test's wait; nothing in the load should know of it
+        while len(self.ledger.accepted) < target:
             await asyncio.sleep(0.05)
 
     async def _attempt(self, request: Webhook) -> dict[str, Any] | None:
