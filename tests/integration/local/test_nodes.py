@@ -35,18 +35,18 @@ async def test_each_test_has_an_empty_database_of_its_own(database_dsn: str, pos
     assert postgres.execute(f"SELECT rolname FROM pg_roles WHERE rolname = '{database}_ingest'") == ""
 
 
-async def test_memory_alarm_blocks_publishers_and_lets_them_go(
-    own_rabbitmq: RabbitMQ,
-) -> None:
-    async with await aio_pika.connect(own_rabbitmq.amqp_url()) as connection:
+async def test_memory_alarm_blocks_publishers_and_lets_them_go(rabbitmq: RabbitMQ, amqp_url: str) -> None:
+    async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
         queue = await channel.declare_queue("alarmed", durable=True)
-        await asyncio.to_thread(own_rabbitmq.set_memory_alarm, True)
-        publish = asyncio.ensure_future(channel.default_exchange.publish(aio_pika.Message(b"x"), queue.name))
-        blocked, _ = await asyncio.wait([publish], timeout=0.5)
-        await asyncio.to_thread(own_rabbitmq.set_memory_alarm, False)
+        await asyncio.to_thread(rabbitmq.set_memory_alarm, True)
+        try:
+            publish = asyncio.ensure_future(channel.default_exchange.publish(aio_pika.Message(b"x"), queue.name))
+            confirmed, _ = await asyncio.wait([publish], timeout=0.5)
+        finally:
+            await asyncio.to_thread(rabbitmq.set_memory_alarm, False)
         await asyncio.wait_for(publish, 30)
-    assert not blocked
+    assert not confirmed
 
 
 async def test_broker_finds_its_messages_after_a_kill(
