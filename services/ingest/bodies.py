@@ -111,8 +111,10 @@ def _fields(pairs: Pairs) -> dict[str, str]:
             raise TooMuch(f"more than {MAX_FIELDS} fields")
         if value is None:
             continue
-        name = _clean(name.strip().lower())
-        text = _clean(value if type(value) is str else _as_text(value))
+        name = name.strip().lower()
+        text = value if type(value) is str else _as_text(value)
+        if not (name.isascii() and text.isascii()) or "\0" in text or "\0" in name:
+            name, text = _clean(name), _clean(text)
         if len(name) > MAX_NAME or len(text) > MAX_VALUE:
             raise TooMuch(f"a field's name is longer than {MAX_NAME} or its value than {MAX_VALUE} characters")
         known = fields.get(name)
@@ -122,8 +124,6 @@ def _fields(pairs: Pairs) -> dict[str, str]:
 
 def _clean(text: str) -> str:
     """Replace what no database and no JSON takes: NUL, and halves of a character pair."""
-    if text.isascii() and "\0" not in text:
-        return text
     return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
 
 
