@@ -178,10 +178,15 @@ class PostgresNode:
         """Make the data directory; one left half-made by an interrupted first start is thrown away."""
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(mode=0o700)
-        self.password  # noqa: B018 -- writes the file that initdb reads below
+        # A file and no pipe: root's pipe is not for the user postgres to open.
+        password_file = self.directory / "initdb-password"
+        password_file.unlink(missing_ok=True)
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password + "\n")
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
-            os.chown(self.data, user.pw_uid, user.pw_gid)
+            for path in (self.data, password_file):
+                os.chown(path, user.pw_uid, user.pw_gid)
         initdb = [
             *self._as_server_user(),
             str(_programs() / "initdb"),
@@ -194,7 +199,7 @@ class PostgresNode:
             "-A",
             "scram-sha-256",
             "--pwfile",
-            "/dev/stdin",
+            str(password_file),
             "--locale=C.UTF-8",
             "-E",
             "UTF8",
@@ -203,11 +208,12 @@ class PostgresNode:
             [*initdb, "--no-instructions"],
             env=self._environment(),
             cwd=self._working_directory(),
-            input=self.password + "\n",
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
+        password_file.unlink()
         if done.returncode != 0:
             raise NotReady(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
         (self.directory / "created").touch()
