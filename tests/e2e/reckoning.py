@@ -46,18 +46,20 @@ class Reckoning:
 async def reckon(dsn: str, prefix: str) -> Reckoning:
     """Return what history has of calls whose id starts with `prefix`."""
     connection = await asyncpg.connect(dsn, timeout=10)
+    pattern = prefix + "%"
     try:
-        pattern = prefix + "%"
-        calls: Rows = await connection.fetch(
-            "SELECT call_key, state FROM history.calls WHERE call_key LIKE $1 AND started_at IS NOT NULL", pattern
-        )
-        events: Rows = await connection.fetch(
-            """
-            SELECT call_key, type, count(*) AS count FROM history.events JOIN history.calls USING (uid)
-            WHERE call_key LIKE $1 GROUP BY call_key, type
-            """,
-            pattern,
-        )
+        # One snapshot for both questions, else a batch may be stored in between.
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            calls: Rows = await connection.fetch(
+                "SELECT call_key, state FROM history.calls WHERE call_key LIKE $1 AND started_at IS NOT NULL", pattern
+            )
+            events: Rows = await connection.fetch(
+                """
+                SELECT call_key, type, count(*) AS count FROM history.events JOIN history.calls USING (uid)
+                WHERE call_key LIKE $1 GROUP BY call_key, type
+                """,
+                pattern,
+            )
     finally:
         await connection.close()
     return Reckoning(
