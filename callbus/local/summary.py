@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_CALL = '{"status":"callstart","callid":"demo-1","numberA":"+48601234567","numberB":"+48221234567"}'
+from services.ingest.providers import BY_NAME
+
+_CALL = "status=callstart&direction=in&numberA=601234567&numberB=220000900&sipnumber=101&callid=demo-1"
 
 
 def of(demo: Mapping[str, Any]) -> str:
@@ -16,7 +18,8 @@ def of(demo: Mapping[str, Any]) -> str:
 def _lines(demo: Mapping[str, Any]) -> Iterator[str]:
     base = demo["base_url"]
     token = demo.get("account", {}).get("api_token", "")
-    hooks = {name: channel["url"] for name, channel in demo.get("channels", {}).items() if channel.get("url")}
+    # The demo account has a channel of every kind; shown are those of the providers that are taken in so far.
+    hooks = {name: channel["url"] for name, channel in demo.get("channels", {}).items() if name in BY_NAME}
     yield ""
     yield f"Callbus is up: {base} (Ctrl-C stops it; data stays in .run/)"
     if hooks:
@@ -27,7 +30,7 @@ def _lines(demo: Mapping[str, Any]) -> Iterator[str]:
     yield "More, for scripts: .run/demo.json; for the `callbus` command: set -a; . .run/env; set +a"
     yield "Try:"
     if "supervoip" in hooks:
-        yield f"  curl -H 'Content-Type: application/json' -d '{_CALL}' {hooks['supervoip']}"
+        yield f"  curl -d '{_CALL}' {hooks['supervoip']}"
     if token:
         yield f"  curl '{base}/voip/calls.json?api_token={token}'"
     yield f"  curl {base}/status"
