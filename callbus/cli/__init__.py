@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
-import structlog
 from aiormq.exceptions import AMQPError
 
 from callbus.cli import accounts, channels, dead, migrate, tokens
@@ -30,9 +28,6 @@ Exit status: 0 done, 1 it could not be done, 2 wrong usage or a missing setting.
 def run(argv: Sequence[str]) -> int:
     """Do what `argv` says; returns the exit status. An error is one line on stderr."""
     arguments = _parser().parse_args(argv)
-    # What the libraries below log would spoil the output; errors are told by themselves.
-    logging.getLogger().addHandler(logging.NullHandler())
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         environment = Environment.read(os.environ, Path.cwd())
         asyncio.run(arguments.command(arguments, environment, Output(sys.stdout, arguments.json)))

@@ -1,0 +1,31 @@
+"""Where the command line takes its settings from."""
+
+from pathlib import Path
+
+import pytest
+
+from callbus.cli.environment import Environment, MissingSetting
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / ".run").mkdir()
+    (tmp_path / ".run" / "env").write_text(
+        "# written by make run\nCALLBUS_POSTGRES_DSN='postgres://local host'\nexport CALLBUS_BASE_URL=http://x\nPATH=/no\n"
+    )
+    return tmp_path
+
+
+def test_the_local_run_in_the_working_directory_is_found(directory: Path) -> None:
+    read = Environment.read({"HOME": "/", "CALLBUS_BASE_URL": "https://bus.example"}, directory)
+    assert read.values == {"CALLBUS_POSTGRES_DSN": "postgres://local host", "CALLBUS_BASE_URL": "https://bus.example"}
+
+
+def test_a_named_server_never_meets_the_local_runs_secrets(directory: Path) -> None:
+    read = Environment.read({"CALLBUS_AMQP_URL": "amqp://production"}, directory)
+    assert read.values == {"CALLBUS_AMQP_URL": "amqp://production"}
+
+
+def test_a_missing_setting_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingSetting, match="CALLBUS_POSTGRES_DSN"):
+        Environment.read({}, tmp_path).get("CALLBUS_POSTGRES_DSN")

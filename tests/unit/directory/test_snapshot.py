@@ -1,0 +1,61 @@
+"""Look-ups in a snapshot."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.directory import Channel, ChannelKey, Contact, Partner, Rows, Snapshot, Token, User
+from shared.directory.model import Entitlement, PartnerToken
+from shared.directory.snapshot import parse_rows
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+CHANNEL = Channel(id=7, account_id=1, provider="supervoip", name="Warsaw")
+
+
+def test_both_keys_name_the_channel_while_they_are_rotated_and_the_old_one_ends() -> None:
+    keys = (
+        ChannelKey(channel_id=7, kind="key", hash="new"),
+        ChannelKey(channel_id=7, kind="key", hash="old", valid_until=NOON),
+    )
+    snapshot = Snapshot.of(Rows(channels=(CHANNEL,), channel_keys=keys))
+    assert [snapshot.channel(key, "key", NOON - SECOND) for key in ("new", "old")] == [CHANNEL, CHANNEL]
+    assert [snapshot.channel(key, "key", NOON) for key in ("new", "old")] == [CHANNEL, None]
+
+
+def test_a_key_of_one_kind_is_nothing_as_the_other() -> None:
+    snapshot = Snapshot.of(
+        Rows(channels=(CHANNEL,), channel_keys=(ChannelKey(channel_id=7, kind="crm_token", hash="h"),))
+    )
+    assert snapshot.channel("h", "key", NOON) is None
+    assert snapshot.channel("h", "crm_token", NOON) == CHANNEL
+
+
+def test_a_token_ends_when_it_expires() -> None:
+    token = Token(id=1, account_id=1, name="t", hash="h", expires_at=NOON)
+    snapshot = Snapshot.of(Rows(tokens=(token,)))
+    assert (snapshot.token("h", NOON - SECOND), snapshot.token("h", NOON)) == (token, None)
+
+
+def test_a_partner_may_use_the_channels_it_is_entitled_to() -> None:
+    other = Channel(id=8, account_id=2, provider="partner", name="Other")
+    account = Partner(id=1, name="all of one", entitlements=(Entitlement(account_id=1),))
+    channel = Partner(id=2, name="one channel", entitlements=(Entitlement(account_id=2, channel_id=9),))
+    assert [account.may_use(CHANNEL), account.may_use(other), channel.may_use(other)] == [True, False, False]
+    snapshot = Snapshot.of(Rows(partners=(account,), partner_tokens=(PartnerToken(partner_id=1, hash="h"),)))
+    assert snapshot.partner("h", NOON) == account
+
+
+def test_people_and_contacts_are_found_within_their_account_only() -> None:
+    anna, other = User(id=1, account_id=1, name="Anna"), User(id=2, account_id=2, name="Other")
+    here = Contact(id=1, account_id=1, name="Client", phones=("+48601234567",))
+    there = Contact(id=2, account_id=2, name="Other client", phones=("+48601234567",))
+    snapshot = Snapshot.of(Rows(users=(anna, other), contacts=(here, there)))
+    assert snapshot.users_of == {1: (anna,), 2: (other,)}
+    assert snapshot.contacts_by_phone[1, "+48601234567"] == (here,)
+
+
+def test_a_newer_document_with_more_fields_is_read_and_a_broken_one_refused() -> None:
+    assert parse_rows(b'{"version": 3, "accounts": [{"id": 1, "name": "a", "new": true}], "more": []}').version == 3
+    with pytest.raises(ValueError, match="accounts"):
+        parse_rows(b'{"accounts": [{"id": "x"}]}')
