@@ -18,7 +18,7 @@ from shared.bus.deadletter import dead_message, original_address
 from shared.bus.failures import Failures
 from shared.bus.inbox import Inbox
 from shared.bus.messages import Delivery, Publisher
-from shared.bus.supervise import Lost, describe, race, until_closed
+from shared.bus.supervise import Lost, deadline, describe, race, until_closed
 from shared.bus.wire import Channel, Connection
 from shared.errors import Permanent, Transient
 
@@ -138,7 +138,7 @@ class BatchConsumer:
         inbox = Inbox(self._batch_size, self._patience.suspect_from)
         self._setbacks, self._failing_since = 0, None
         self._setback.reset()
-        async with asyncio.timeout(self._patience.open):
+        async with deadline(self._patience.open, f"beginning to consume {self.queue}"):
             channel = await Channel.opened(connection, frame_buffer=3 * self._prefetch)
             channel.on_delivery = lambda frame, properties, body: self._received(inbox, frame, properties, body)
             await channel.basic_qos(prefetch_count=self._prefetch)
@@ -218,6 +218,13 @@ class BatchConsumer:
                     await self._handle(work)
         except Exception as error:
             await self._failed(channel, inbox, work, error)
+            return
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something inside the handler was cancelled, not we: a failure like any other.
+            await self._failed(channel, inbox, work, RuntimeError("cancelled from within"))
             return
         metrics.HANDLE_SECONDS.labels(self.queue).observe(time.perf_counter() - started)
         metrics.BATCH_SIZE.labels(self.queue).observe(len(work))

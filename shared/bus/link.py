@@ -9,7 +9,7 @@ import structlog
 
 from shared.bus import metrics
 from shared.bus.backoff import Backoff
-from shared.bus.supervise import describe, race, until_closed
+from shared.bus.supervise import deadline, describe, race, until_closed
 from shared.bus.topology import Topology, declare
 from shared.bus.wire import Connection
 
@@ -91,7 +91,7 @@ class Link:
 
     async def _declare_and_serve(self, connection: Connection) -> None:
         self.reason = "declaring"
-        async with asyncio.timeout(self._timings.declare):
+        async with deadline(self._timings.declare, "declaring the topology"):
             await declare(connection, self._topology)
         self.reason = "connected"
         self._set_up(up=True)

@@ -1,7 +1,8 @@
 """Waiting for whatever ends first, and the reason why a connection ended."""
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, Never
 
 from shared.bus.wire import Channel, Connection
@@ -18,9 +19,7 @@ async def race(*contenders: Awaitable[Any]) -> None:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await _ended(tasks)
-    for task in tasks:
-        if task in done:
-            task.result()
+    _raise_first(task for task in tasks if task in done)
 
 
 async def together(*contenders: Awaitable[None]) -> None:
@@ -30,8 +29,24 @@ async def together(*contenders: Awaitable[None]) -> None:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         await _ended(tasks)
-    for task in done:
+    _raise_first(done)
+
+
+def _raise_first(ended: Iterable[asyncio.Future[Any]]) -> None:
+    for task in ended:
+        if task.cancelled():  # not by us, and it must not look as if we were cancelled
+            raise Lost("something cancelled a part of it")
         task.result()
+
+
+@asynccontextmanager
+async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
+    """Raise `Lost`, saying `what` was not done, when the block takes longer than `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Lost(f"{what} took more than {seconds:g} s") from error
 
 
 async def _ended(tasks: Collection[asyncio.Future[Any]]) -> None:

@@ -102,7 +102,7 @@ class Batches:
         self._some.set()
 
     async def acknowledge(self, ack: Callable[[Any], Awaitable[Any]]) -> None:
-        while self.remaining:
+        while self.remaining > 0:
             await self._some.wait()
             batch, self._there = self._there[:BATCH], self._there[BATCH:]
             if not self._there:
@@ -148,7 +148,7 @@ async def consume_bus(url: str, count: int) -> tuple[float, float]:
     async def handle(batch: Sequence[Delivery]) -> None:
         nonlocal remaining
         remaining -= len(batch)
-        if not remaining:
+        if remaining <= 0:
             done.set()
 
     broker = Broker(url, name="bench")
@@ -164,6 +164,11 @@ async def consume_bus(url: str, count: int) -> tuple[float, float]:
         await broker.stop()
 
 
+async def purge(url: str) -> None:
+    async with aiormq.connect(url) as connection:
+        await (await connection.channel()).queue_purge(QUEUE)
+
+
 PAIRS = (
     ("aio-pika", publish_aio_pika, consume_aio_pika),
     ("aiormq", publish_aiormq, consume_aiormq),
@@ -177,6 +182,7 @@ async def main(url: str, count: int) -> None:
         await broker.until_ready()
     results: dict[str, list[tuple[str, float, float]]] = {"publish": [], "consume": []}
     for name, publish, consume in PAIRS:
+        await purge(url)
         results["publish"].append((name, *(await publish(url, count))))
         results["consume"].append((name, *(await consume(url, count))))
     for what, rows in results.items():

@@ -33,7 +33,7 @@ async def eventually(condition: Callable[[], bool], what: str, deadline_seconds:
     """Return once `condition` holds."""
     try:
         async with asyncio.timeout(deadline_seconds):
-            while not condition():  # noqa: ASYNC110 - anything may be waited for
+            while not condition():
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"never happened: {what}") from None
@@ -89,5 +89,5 @@ async def take_all(url: str, queue: str) -> list[DeliveredMessage]:
 async def becomes_ready(url: str, queue: str, count: int) -> None:
     """Return once `count` messages of `queue` are held by no consumer; quorum queues report that a little late."""
     async with plain_channel(url) as channel, asyncio.timeout(40):
-        while (await channel.queue_declare(queue, passive=True)).message_count != count:  # noqa: ASYNC110 - the broker's
+        while (await channel.queue_declare(queue, passive=True)).message_count != count:
             await asyncio.sleep(0.02)

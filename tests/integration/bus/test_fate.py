@@ -210,6 +210,20 @@ async def test_transient_failure_of_one_message_does_not_hold_up_the_others_and_
         assert len(recorder.bodies) > 10
 
 
+async def test_cancellation_from_within_the_handler_is_a_failure_like_any_other(amqp_url: str) -> None:
+    async def cancelled_within() -> None:
+        lost = asyncio.get_running_loop().create_future()
+        lost.cancel()
+        await lost
+
+    recorder = Recorder(lambda batch: cancelled_within() if batch[0].body == b"odd" else None)
+    async with ready(history(amqp_url, recorder)) as broker:
+        await broker.publisher().publish([message(b"odd")])
+        await becomes_ready(amqp_url, DEAD, 1)
+        await broker.publisher().publish([message(b"next")])
+        await eventually(lambda: recorder.bodies == [b"next"], "handled")
+
+
 async def test_pause_asked_for_is_kept(amqp_url: str) -> None:
     class Busy(Transient):
         def __init__(self, _text: str) -> None:
