@@ -26,6 +26,7 @@ class DatabaseUnavailable(Transient):
 _UNAVAILABLE = (
     OSError,  # TimeoutError too
     asyncpg.InterfaceError,  # the connection was closed beneath us
+    asyncpg.InternalClientError,  # the same, not noticed yet
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.OperatorInterventionError,  # shut down, starting, statement took too long

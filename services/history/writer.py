@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,7 +25,12 @@ SQL: Final = Queries.load(Path(__file__).parent / "sql" / "writing.sql")
 _ATTEMPTS = 4
 # The connection that is kept may have been cut since the last batch; the order of locks forbids deadlocks of our own,
 # not those with an administrator's statements. A batch may have been committed all the same: storing it again is safe.
-_RETRIED: Final = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.TransactionRollbackError)
+_RETRIED: Final = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TransactionRollbackError,
+)
 
 
 class Stored(NamedTuple):
@@ -71,8 +77,9 @@ class Writer:
             return await _store(self._connection, calls)
         except BaseException:
             # Whatever went wrong (we may have been cancelled in the middle), the next batch gets a clean connection.
-            connection, self._connection = self._connection, None
-            await self._pool.release(connection)
+            # Releasing ends a statement that still runs. It fails where the connection is broken, which is told already.
+            with suppress(Exception):
+                await self.close()
             raise
 
 

@@ -54,14 +54,17 @@ class Api:
 
 async def seed(connection: Any) -> None:
     """Two accounts with a token each, and a channel."""
-    await connection.execute("INSERT INTO directory.accounts (account_id, name) VALUES (1, 'Ours'), (2, 'Theirs')")
+    await connection.execute(
+        "INSERT INTO directory.accounts (account_id, name) VALUES (1, 'Ours'), (2, 'Theirs') ON CONFLICT DO NOTHING"
+    )
     await connection.execute(
         "INSERT INTO directory.channels (channel_id, account_id, provider, name, time_zone, country)"
         " VALUES (1, 1, 'supervoip', 'One', 'Europe/Warsaw', 'PL'), (2, 2, 'supervoip', 'Two', 'UTC', 'PL')"
+        " ON CONFLICT DO NOTHING"
     )
     for account, name in ((1, "ours"), (2, "theirs")):
         await connection.execute(
-            "INSERT INTO directory.tokens (account_id, name, token_hash) VALUES ($1, $2, $3)",
+            "INSERT INTO directory.tokens (account_id, name, token_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             account,
             name,
             hash_token(name),
@@ -69,11 +72,9 @@ async def seed(connection: Any) -> None:
 
 
 @pytest.fixture
-async def api(dsn: str, database_dsn: str, writer: Writer) -> AsyncIterator[Api]:
+async def api(dsn: str, admin: asyncpg.Connection[Any], writer: Writer) -> AsyncIterator[Api]:
     """The service on a free port; its broker is away, which hurts no reader."""
-    admin = await asyncpg.connect(database_dsn)
     await seed(admin)
-    await admin.close()
     settings = Settings(amqp_url=NOWHERE, postgres_dsn=dsn, listen_port=0, base_url="https://calls.example.org/")
     async with serving(create(settings), settings) as port, aiohttp.ClientSession() as session:
         api = Api(session, f"http://127.0.0.1:{port}", writer)

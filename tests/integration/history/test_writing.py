@@ -6,7 +6,6 @@ import asyncio
 import random
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -168,15 +167,13 @@ async def test_an_event_whose_numbers_fit_no_column_is_refused_for_good(writer: 
 
 
 async def test_a_connection_that_was_cut_between_two_batches_is_replaced(
-    writer: Writer, pool: asyncpg.Pool[Any], database_dsn: str
+    writer: Writer, admin: asyncpg.Connection[Any]
 ) -> None:
     await writer.store(arrived(history(1)))
-    admin = await asyncpg.connect(database_dsn)
     await admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
-        urlsplit(database_dsn).path[1:],
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    await admin.close()
     assert (await writer.store(arrived(history(2)))).events == len(history(2))
 
 
