@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-import asyncpg
 import orjson
 
 from services.history.bodies import Body, join
@@ -115,11 +114,16 @@ async def histories(count: int, amqp_url: str, dsn: str, **environment: str) -> 
 
 async def publish(amqp_url: str, events: Sequence[Told]) -> None:
     """Publish events as ingest does; returns when the broker has confirmed them."""
+    await send(amqp_url, messages(events))
+
+
+async def send(amqp_url: str, messages: Sequence[Message]) -> None:
+    """Publish messages; returns when the broker has confirmed them."""
     async with Broker(amqp_url, name="test") as broker:
         async with asyncio.timeout(DEADLINE_SECONDS):
             await broker.until_ready()
-            for start in range(0, len(events), 500):
-                await broker.publisher().publish(messages(events[start : start + 500]))
+            for start in range(0, len(messages), 500):
+                await broker.publisher().publish(messages[start : start + 500])
 
 
 def messages(events: Sequence[Told]) -> list[Message]:
@@ -158,8 +162,3 @@ def comparable(row: CallRow) -> CallRow:
         comments=comments,
         recordings=orjson.loads(row.recordings),
     )
-
-
-async def connect(dsn: str) -> asyncpg.Connection[Any]:
-    """Open a connection."""
-    return await asyncpg.connect(dsn)
