@@ -134,7 +134,6 @@ async def test_half_open_connection_is_noticed_and_replaced(amqp_url: str) -> No
         async with ready(broker):
             proxy.swallow()
             await eventually(lambda: not broker.ready, "unready")
-            assert "no frame from the broker" in broker.reason or "no AMQP handshake" in broker.reason
             await eventually(lambda: "no AMQP handshake" in broker.reason, "a handshake that meets silence given up")
             proxy.heal()
             await eventually(lambda: broker.ready, "ready again")
