@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from tests.bench import call, ingest, post_to_row
+from tests.bench import call, history, ingest, post_to_row
 
 
 def main() -> None:
@@ -17,7 +19,9 @@ def main() -> None:
     parts: Mapping[str, Callable[[], str]] = {
         "call": call.run,
         "ingest": lambda: ingest.run(rounds=arguments.rounds, seconds=arguments.seconds),
+        "history": history.run,
         "row": lambda: post_to_row.run(seconds=4 * arguments.seconds),
+        "bus": _bus,
     }
     unknown = sorted(set(arguments.parts) - set(parts))
     if unknown:
@@ -26,6 +30,13 @@ def main() -> None:
     for name in arguments.parts or parts:
         started = time.monotonic()
         print(f"\n{parts[name]()}({name}: {time.monotonic() - started:.0f} s)", flush=True)
+
+
+def _bus() -> str:
+    """In a process of its own: it measures all CPU time that its process uses."""
+    command = (sys.executable, "-m", "tests.bench.bus_clients")
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return f"The bus: shared/bus against its client and aio-pika\n{done.stdout}"
 
 
 def _arguments() -> argparse.Namespace:

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 import uvloop
@@ -111,8 +112,10 @@ def _table(results: Mapping[str, Sequence[Figures]]) -> str:
         ]
         for name, m in medians.items()
     ]
+    parser = "httptools" if find_spec("httptools") else "h11, slower than httptools"
+    title = f"Ingest: durable requests, {CONNECTIONS} connections (uvicorn with {parser})"
     header = ("", "req/s", "ingest is x", "p50 ms", "p99 ms", "server us", "of ingest's", "broker us", "refused")
-    return table(f"Ingest: durable requests, {CONNECTIONS} connections", header, rows)
+    return table(title, header, rows)
 
 
 def _median(figures: Sequence[Figures]) -> Figures:
