@@ -10,9 +10,16 @@ CallbusError
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from shared.errors import Permanent
-from shared.http import FieldError
+
+
+class WrongField(NamedTuple):
+    """One field that a call needs: its name as documented, and what is wrong with it."""
+
+    field: str
+    detail: str
 
 
 class Refused(Permanent):
@@ -30,7 +37,7 @@ class TooMuch(Refused):
 class Incomplete(Refused):
     """What a call needs is missing or unusable."""
 
-    def __init__(self, errors: Sequence[FieldError]) -> None:
+    def __init__(self, errors: Sequence[WrongField]) -> None:
         super().__init__("; ".join(f"{error.field} {error.detail}" for error in errors))
         self.errors = tuple(errors)
 

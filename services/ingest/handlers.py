@@ -18,7 +18,7 @@ from services.ingest.settings import Settings
 from shared import clock, logging
 from shared.directory import Channel
 from shared.errors import Transient
-from shared.http import Problem, read_body, request_id
+from shared.http import FieldError, Problem, read_body, request_id
 from shared.http.auth import channel_of_key, require_enabled
 
 
@@ -106,7 +106,8 @@ def _throttle(parts: Parts, channel: Channel) -> None:
 
 def _problem(refused: Refused) -> Problem:
     if isinstance(refused, Incomplete):
-        return Problem(422, detail="what a call needs is missing or can't be used", errors=refused.errors)
+        errors = [FieldError(wrong.field, wrong.detail) for wrong in refused.errors]
+        return Problem(422, detail="what a call needs is missing or can't be used", errors=errors)
     return Problem(413 if isinstance(refused, TooMuch) else 400, detail=str(refused))
 
 

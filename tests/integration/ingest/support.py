@@ -106,7 +106,7 @@ async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> 
     answer: object = "nothing"
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while (answer := await ask()) != expected:  # noqa: ASYNC110 - anything may be waited for
+            while (answer := await ask()) != expected:
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"still {answer!r} instead of {expected!r}") from None

@@ -162,7 +162,7 @@ async def test_sigterm_under_load_loses_nothing_that_was_accepted(
     async with aiohttp.ClientSession(f"http://127.0.0.1:{line['port']}") as client:
         await eventually(lambda: status(client, "/readyz"), 200)
         senders = [asyncio.create_task(send(client, 10_000 * n)) for n in range(8)]
-        while len(accepted) < 200:  # noqa: ASYNC110 - not worth an event
+        while len(accepted) < 200:
             await asyncio.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         await asyncio.gather(*senders)

@@ -24,7 +24,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 def test_settings_can_not_be_changed() -> None:
     with pytest.raises(ValidationError):
-        ServiceSettings.from_environment().log_level = "debug"
+        ServiceSettings.from_environment().log_level = "debug"  # type: ignore[misc]
 
 
 def test_settings_never_show_their_secrets() -> None:

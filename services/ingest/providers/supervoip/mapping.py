@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from services.ingest.adapter import Mapped, Request, envelope
-from services.ingest.errors import Incomplete, Unrecognised
+from services.ingest.errors import Incomplete, Unrecognised, WrongField
 from services.ingest.values import moment, party, seconds
 from shared.events import Authority, CallData, CallEnded, CallRinging, Direction, EndedData, Outcome
-from shared.http import FieldError
 
 _RINGS: Final = frozenset({"callstart", "queuestart"})
 _END: Final = "callend"
@@ -45,12 +44,12 @@ def to_events(request: Request) -> Mapped:
 def _check(status: str, call_key: str, leg: str) -> None:
     wrong = []
     if not status:
-        wrong.append(FieldError("status", "is required"))
+        wrong.append(WrongField("status", "is required"))
     if not call_key:
-        wrong.append(FieldError("callid", "is required (or uniqueid)"))
+        wrong.append(WrongField("callid", "is required (or uniqueid)"))
     for name, value in (("callid", call_key), ("sipnumber", leg)):
         if len(value) > _LONGEST_ID:
-            wrong.append(FieldError(name, f"is longer than {_LONGEST_ID} characters"))
+            wrong.append(WrongField(name, f"is longer than {_LONGEST_ID} characters"))
     if wrong:
         raise Incomplete(wrong)
 
