@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from shared.http import FieldError, problem
@@ -62,7 +62,7 @@ class Query:
             step = timedelta(days=1) if len(value.strip()) <= len("2026-03-02") else timedelta(microseconds=1)
             try:
                 at = at.replace(tzinfo=at.tzinfo or zone)
-                return (at + step if end else at).astimezone(zone)
+                return (at + step if end else at).astimezone(UTC)
             except OverflowError:
                 raise ValueError("is out of range") from None
 

@@ -32,7 +32,9 @@ def split(event: Event, body: bytes) -> Body:
         return Body(body[: -len(end)].decode() + "}}", words.decode())
     # Published by another hand, or with fields that this code does not know: the same values, in our spelling.
     whole = orjson.loads(body)
-    words = orjson.dumps(whole["data"].pop("raw"))
+    data = whole.pop("data")
+    words = orjson.dumps(data.pop("raw"))
+    whole["data"] = data  # last, as `join` expects
     return Body(orjson.dumps(whole).decode(), words.decode())
 
 

@@ -77,7 +77,7 @@ class Writer:
             return await _store(self._connection, calls)
         except BaseException:
             # Whatever went wrong (we may have been cancelled in the middle), the next batch gets a clean connection.
-            # Releasing ends a statement that still runs. It fails where the connection is broken, which is told already.
+            # Releasing ends a statement that still runs. It fails where the connection is broken: that is told already.
             with suppress(Exception):
                 await self.close()
             raise

@@ -20,6 +20,7 @@ from services.history.rows import CallRow, row_of
 from shared.bus import Broker, Message
 from shared.call import Call
 from shared.db.migrations import migrate
+from shared.secrets import hash_token
 from tests.support.histories import Told
 
 DEADLINE_SECONDS = 60.0
@@ -42,6 +43,25 @@ async def history_dsn(database_dsn: str) -> str:
     url = urlsplit(database_dsn)
     role = f"{url.path[1:]}_history"
     return urlunsplit(url._replace(netloc=f"{role}:{PASSWORD}@{url.hostname}:{url.port}"))
+
+
+async def seed(connection: Any) -> None:
+    """Two accounts with a token each, and a channel."""
+    await connection.execute(
+        "INSERT INTO directory.accounts (account_id, name) VALUES (1, 'Ours'), (2, 'Theirs') ON CONFLICT DO NOTHING"
+    )
+    await connection.execute(
+        "INSERT INTO directory.channels (channel_id, account_id, provider, name, time_zone, country)"
+        " VALUES (1, 1, 'supervoip', 'One', 'Europe/Warsaw', 'PL'), (2, 2, 'supervoip', 'Two', 'UTC', 'PL')"
+        " ON CONFLICT DO NOTHING"
+    )
+    for account, name in ((1, "ours"), (2, "theirs")):
+        await connection.execute(
+            "INSERT INTO directory.tokens (account_id, name, token_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            account,
+            name,
+            hash_token(name),
+        )
 
 
 class Process:

@@ -19,8 +19,7 @@ from services.history.writer import Writer
 from shared.call import Call
 from shared.events import Authority, Outcome
 from shared.http import serving
-from shared.secrets import hash_token
-from tests.integration.history.support import until
+from tests.integration.history.support import seed, until
 from tests.support.histories import NOON, Story, Told, history, traffic
 
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -50,25 +49,6 @@ class Api:
         status, items, _ = await self.get(path)
         assert status == 200, items
         return [item["external_id"] for item in items]
-
-
-async def seed(connection: Any) -> None:
-    """Two accounts with a token each, and a channel."""
-    await connection.execute(
-        "INSERT INTO directory.accounts (account_id, name) VALUES (1, 'Ours'), (2, 'Theirs') ON CONFLICT DO NOTHING"
-    )
-    await connection.execute(
-        "INSERT INTO directory.channels (channel_id, account_id, provider, name, time_zone, country)"
-        " VALUES (1, 1, 'supervoip', 'One', 'Europe/Warsaw', 'PL'), (2, 2, 'supervoip', 'Two', 'UTC', 'PL')"
-        " ON CONFLICT DO NOTHING"
-    )
-    for account, name in ((1, "ours"), (2, "theirs")):
-        await connection.execute(
-            "INSERT INTO directory.tokens (account_id, name, token_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            account,
-            name,
-            hash_token(name),
-        )
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.integration.history.support import (
     history_dsn,
     messages,
     publish,
+    seed,
     send,
     stored_calls,
     stored_events,
@@ -88,6 +89,9 @@ async def test_while_the_database_is_away_nothing_is_lost_and_readers_are_told_t
 ) -> None:
     database = own_postgres.dsn(own_postgres.new_database())
     dsn = await history_dsn(database)
+    connection = await asyncpg.connect(database)
+    await seed(connection)
+    await connection.close()
     calls = list(traffic(60))
     events = shuffled_with_repeats([event for call in calls for event in call])
     half = len(events) // 2
@@ -102,6 +106,9 @@ async def test_while_the_database_is_away_nothing_is_lost_and_readers_are_told_t
         await until(unready, "it says that the database is away")
         async with session.get(f"{replica.url}/readyz") as answer:
             assert answer.status == 503
+        async with session.get(f"{replica.url}/voip/calls.json?api_token=ours") as answer:
+            assert answer.status == 503
+            assert int(answer.headers["Retry-After"]) >= 1
         await asyncio.to_thread(own_postgres.start)
         connection = await asyncpg.connect(database)
         await all_stored(connection, [event for call in calls for event in call])
