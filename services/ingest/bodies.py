@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl
 from xml.etree.ElementTree import ParseError
 
 import orjson
-from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
-from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from services.ingest.errors import TooMuch, Unreadable
 
@@ -39,8 +40,6 @@ _BOM: Final = b"\xef\xbb\xbf"
 _FALLBACK_CHARSET: Final = "iso-8859-2"
 _CHARSET = re.compile(r"charset=\"?([\w.-]{2,40})", re.IGNORECASE)
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]{1,200})\"|([^\s;]{1,200}))", re.IGNORECASE)
-_PART_NAME = re.compile(rb"content-disposition:[^\r\n]*?[;\s]name=(?:\"([^\"\r\n]*)\"|([^\s;\r\n]+))", re.IGNORECASE)
-_PART_FILE = re.compile(rb"content-disposition:[^\r\n]*?[;\s]filename\*?=", re.IGNORECASE)
 _SECRET_IN_BODY = re.compile(
     rb"(?i)(?<![\w-])(" + "|".join(sorted(CREDENTIALS, key=len, reverse=True)).encode() + rb")(?![\w-])"
     rb"(\"?\s*[:=>]\s*\"?|\"\s*\r?\n\r?\n)([^\"'&<>\s,}]+)"
@@ -197,25 +196,35 @@ def _local(name: str) -> str:
 
 
 def _multipart(body: bytes, content_type: str) -> Pairs:
+    body = body.lstrip()
     declared = _BOUNDARY.search(content_type)
-    if declared is not None:
-        boundary = b"--" + (declared[1] or declared[2]).encode("latin-1", "replace")
-    else:
-        boundary = body.lstrip().split(b"\n", 1)[0].strip()
-    if body.count(boundary) > MAX_FIELDS + 1:
-        raise TooMuch(f"more than {MAX_FIELDS} fields")
+    boundary = (
+        (declared[1] or declared[2]).encode("latin-1", "replace") if declared else body.split(b"\n", 1)[0].strip()[2:]
+    )
     pairs: list[tuple[str, str]] = []
-    for part in body.split(boundary)[1:]:
-        head, found, content = part.partition(b"\r\n\r\n")
-        named = _PART_NAME.search(head)
-        if part.startswith(b"--"):
-            break
-        if not found or named is None:
-            raise Unreadable("a part of the multipart body has no name")
-        content = content.removesuffix(b"\r\n")
-        name = _text(named[1] if named[1] is not None else named[2], "")
-        is_file = _PART_FILE.search(head) is not None
-        pairs.append((name, "sha256:" + hashlib.sha256(content).hexdigest() if is_file else _text(content, "")))
+    content = bytearray()
+    part: MultipartSegment | None = None
+    try:
+        with PushMultipartParser(boundary, max_segment_count=MAX_FIELDS, header_charset="latin-1") as parser:
+            for piece in (*parser.parse(body), *parser.parse(b"")):
+                if isinstance(piece, MultipartSegment):
+                    part = piece
+                    if not part.name:
+                        raise Unreadable("a part of the multipart body has no name")
+                elif piece:
+                    content += piece
+                elif part is not None:
+                    pairs.append((_text(part.name.encode("latin-1"), ""), _part_text(part, bytes(content))))
+                    content.clear()
+    except ParserLimitReached:
+        raise TooMuch(f"more than {MAX_FIELDS} fields, or too long a part's header") from None
+    except MultipartError as error:
+        raise Unreadable(f"the multipart body is broken: {error}") from None
     if not pairs:
         raise Unreadable("the multipart body has no parts")
     return pairs
+
+
+def _part_text(part: MultipartSegment, content: bytes) -> str:
+    """Return a field's text; a file counts by its hash."""
+    return _text(content, "") if part.filename is None else "sha256:" + hashlib.sha256(content).hexdigest()
