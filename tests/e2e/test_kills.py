@@ -19,6 +19,7 @@ from tests.support.load import Provider, play_calls
 VICTIMS = (("rabbitmq",), ("postgres",), ("history",), ("history", "history-2"), ("ingest",))
 MORE_VICTIMS = (("rabbitmq", "postgres"), ("ingest", "rabbitmq"), ("postgres", "ingest"), ("history-2", "rabbitmq"))
 LONG_SEEDS = range(1, 7)
+KILLS = 12
 GOES_ON_WITH = 100
 """Requests that are accepted after the kill before the load ends."""
 
@@ -44,19 +45,35 @@ async def test_what_was_accepted_survives_a_kill_at_any_moment(
     await survive(system, provider, victims, seed, capsys)
 
 
-async def survive(
-    system: System, provider: Provider, victims: Sequence[str], seed: int, capsys: pytest.CaptureFixture[str]
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", LONG_SEEDS)
+async def test_what_was_accepted_survives_one_kill_after_another(
+    system: System, provider: Provider, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Kill `victims` at a moment that `seed` draws while calls come in; nothing accepted may be lost or doubled."""
     draw = random.Random(seed)
-    name = f"kill-{ids(victims)}-{seed}"
+    victims = [draw.choice(("rabbitmq", "postgres", "history", "history-2", "ingest")) for _ in range(KILLS)]
+    await survive(system, provider, victims, seed, capsys, most_seconds=6.0)
+
+
+async def survive(
+    system: System,
+    provider: Provider,
+    victims: Sequence[str],
+    seed: int,
+    capsys: pytest.CaptureFixture[str],
+    most_seconds: float = 1.5,
+) -> None:
+    """Kill `victims` while calls come in, each at a moment that `seed` draws; nothing accepted is lost or doubled."""
+    draw = random.Random(seed)
+    name = f"kill-{len(victims)}-{ids(victims[:2])}-{seed}"
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(play_calls(provider, stop, name=name))
         for victim in victims:
-            await asyncio.sleep(draw.uniform(0.3, 1.5))
+            await asyncio.sleep(draw.uniform(0.3, most_seconds))
             await asyncio.to_thread(system.kill, victim)
-        for victim in victims:
+        for victim in set(victims):
             await asyncio.to_thread(system.wait_ready, victim)
         await provider.more_accepted(GOES_ON_WITH)
         stop.set()
