@@ -18,9 +18,11 @@ from services.history.reading import READER, Reader
 from services.history.settings import Settings
 from services.history.writer import Writer
 from shared.bus import Broker
+from shared.bus.dead import DeadLetters
 from shared.db import PostgresSuspects, create_pool
 from shared.directory import DirectoryReader, Part
 from shared.http import Readiness, cancel, create_app, run_in_background
+from shared.http.admin import add_dead_letters, read_operator_token
 from shared.http.auth import DIRECTORY
 
 QUEUE = "history.calls"
@@ -32,6 +34,9 @@ def create(settings: Settings) -> web.Application:
     app = create_app("history", settings, readiness=readiness)
     crm.add_routes(app, base_url=settings.base_url)
     api.add_routes(app)
+    if settings.operator_token_file is not None:
+        letters = DeadLetters(settings.amqp_url.get_secret_value(), "history")
+        add_dead_letters(app, read_operator_token(settings.operator_token_file), letters)
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with (

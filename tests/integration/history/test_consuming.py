@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -61,13 +62,15 @@ async def test_ten_thousand_shuffled_and_repeated_events_through_two_replicas_ar
 
 
 async def test_poison_is_moved_to_the_dead_queue_with_its_reason_and_holds_up_nothing(
-    amqp_url: str, dsn: str, admin: asyncpg.Connection[Any]
+    amqp_url: str, dsn: str, admin: asyncpg.Connection[Any], tmp_path: Path
 ) -> None:
+    operators = tmp_path / "operator.token"
+    operators.write_text("a token of the operators")
     calls = list(traffic(20))
     events = [event for call in calls for event in call]
     nonsense = Message("calls", "call.ringing.v1.00", b"{nonsense", "poison-1")
     foreign = events[0].model_copy(update={"account": 2})
-    async with histories(1, amqp_url, dsn):
+    async with histories(1, amqp_url, dsn, CALLBUS_OPERATOR_TOKEN_FILE=str(operators)) as (replica,):
         await publish(amqp_url, events[:1])
         await all_stored(admin, events[:1])
         await send(amqp_url, [nonsense, *messages([foreign]), *messages(events)])
@@ -79,6 +82,12 @@ async def test_poison_is_moved_to_the_dead_queue_with_its_reason_and_holds_up_no
 
         await until(both_dead, "both are dead")
         letters = {letter.message_id: letter for letter in await dead.list()}
+        async with aiohttp.ClientSession() as session:
+            url = f"{replica.url}/api/v1/admin/dead"
+            async with session.get(url) as answer:
+                assert answer.status == 401
+            async with session.get(url, headers={"Authorization": "Bearer a token of the operators"}) as answer:
+                assert {item["message_id"] for item in (await answer.json())["items"]} == set(letters)
     assert set(letters) == {"poison-1", str(foreign.id)}
     assert "another account" in str(letters[str(foreign.id)])
     await check_everything(admin, calls)
