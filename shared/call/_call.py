@@ -127,7 +127,7 @@ def _look(cls: type[Call], folded: Sequence[Folded], told: Sequence[Told], decis
     state, ended_at = _state(at)
     ended = state is State.ENDED
     end = at.deciding_end()
-    answers = [t.answered_at for t in at.tracks.values() if t.answered_at is not None]
+    answers = [t.first_answered_at for t in at.tracks.values() if t.first_answered_at is not None]
     answered_at = _not_after(ended_at, min(answers, default=None))
     talked = talk_seconds(told, at)
     if talked is None and ended_at is not None and answered_at is not None:
@@ -193,12 +193,15 @@ def _legs(at: Movement, ended_at: datetime | None) -> tuple[Leg, ...]:
 
 
 def _leg(track: Track, outcome: Outcome | None, ended_at: datetime | None) -> Leg:
-    """Return a leg as it stands. The end of the call ends the legs that were left; `outcome` is the call's by then."""
+    """Return a leg as it stands. The end of the call ends the legs that were left; `outcome` is the call's by then.
+
+    A leg that was over by a guess alone counts as left.
+    """
     state, settled, over_at = State.ENDED, track.settled, track.ended_at
     if track.live and outcome is None:
         state = State.RINGING if track.answered_at is None else State.IN_PROGRESS
         settled = over_at = None
-    elif track.live:
+    elif outcome is not None and (track.live or track.guessed):
         over_at = ended_at
         if track.answered_at is not None:
             settled = Outcome.ANSWERED
@@ -225,9 +228,6 @@ def _not_after(end: datetime | None, at: datetime | None) -> datetime | None:
 
 
 def _answered_by(at: Movement) -> str | None:
-    def last_alive(track: Track) -> tuple[bool, datetime, datetime, str]:
-        started = track.answered_at or track.started_at
-        return track.live, track.ended_at or started, started, track.leg
-
-    answered = [t for t in at.tracks.values() if t.leg != ITSELF and t.was_answered]
-    return max(answered, key=last_alive).leg if answered else None
+    """Return the leg that talks, of several the last to answer; with none, the one that talked last."""
+    had = [(t.talking, t.last_talked_at, t.leg) for t in at.tracks.values() if t.leg != ITSELF and t.last_talked_at]
+    return max(had)[2] if had else None

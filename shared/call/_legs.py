@@ -39,6 +39,8 @@ class Track:
         "answered_at",
         "authority",
         "ended_at",
+        "first_answered_at",
+        "had_call_at",
         "leg",
         "live",
         "outcome",
@@ -52,6 +54,10 @@ class Track:
         self.live = False
         self.started_at = started_at
         self.answered_at: datetime | None = None
+        self.first_answered_at: datetime | None = None
+        """Of all rounds."""
+        self.had_call_at: datetime | None = None
+        """End of the latest round that is over and was answered."""
         self.ended_at: datetime | None = None
         self.outcome: Outcome | None = None
         self.authority = Authority.GUESS
@@ -78,6 +84,17 @@ class Track:
         return self.answered_at is not None or Outcome.ANSWERED in self.outcomes
 
     @property
+    def talking(self) -> bool:
+        return self.live and self.answered_at is not None
+
+    @property
+    def last_talked_at(self) -> datetime | None:
+        """Until when it had the call, as far as is known; None if it never had."""
+        if self.answered_at is not None or self.settled is Outcome.ANSWERED:
+            return self.ended_at or self.answered_at
+        return self.had_call_at
+
+    @property
     def guessed(self) -> bool:
         """It is over only because Callbus supposes so."""
         return not self.live and self.ended_at is not None and self.authority == Authority.GUESS
@@ -95,6 +112,7 @@ class Track:
         if self.answered_at is None:
             # An answer that is told after the end is still a fact, but it can't have come after it.
             self.answered_at = at if self.live or self.ended_at is None else min(at, self.ended_at)
+            self.first_answered_at = self.first_answered_at or self.answered_at
 
     def end(self, at: datetime, outcome: Outcome | None, authority: Authority, talk_seconds: float | None) -> None:
         """End this round, or correct how it ended: the higher authority wins, then the later word."""
@@ -109,8 +127,10 @@ class Track:
 
     def _begin(self, at: datetime) -> None:
         if self.ended_at is not None:
-            if not self.guessed:
-                self.past.extend(o for o in [self.settled] if o is not None)
+            # A guess is withdrawn; that somebody had answered is none.
+            if self.settled is not None and (not self.guessed or self.settled is Outcome.ANSWERED):
+                self.past.append(self.settled)
+            self.had_call_at = self.last_talked_at
             self.started_at = at
             self.answered_at = self.ended_at = self.outcome = None
             self._talked_before = self.talked_seconds or 0
@@ -173,6 +193,8 @@ def _start(at: Movement, event: CallRinging | CallAnswered) -> None:
     track = at.tracks.get(data.leg)
     if track is None:
         track = at.tracks[data.leg] = Track(data.leg, event.time)
+    elif at.ends and track.ended_at is not None and isinstance(event, CallRinging):
+        return  # no new round in a call that is over: the one that was stands
     if isinstance(event, CallRinging):
         track.ring(event.time, timedelta(seconds=data.leg_reopen_seconds))
     else:

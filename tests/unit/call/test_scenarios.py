@@ -1,10 +1,12 @@
 """Calls as people live them, and the complaints that are made of systems like this one."""
 
 import random
+from datetime import timedelta
 
 import pytest
 
 from shared.call import Call
+from shared.events import Outcome
 from shared.events.ids import call_uid
 from tests.support import story
 
@@ -301,6 +303,47 @@ SCENARIOS = {
             - 101 ended canceled
             - mobile ended answered
     """,
+    "a transfer back: while the first phone rings again the second still has the call": """
+        0   ring    101
+        4   answer  101
+        30  ring    102
+        34  answer  102
+        34  end     101  answered
+        60  ring    101
+        =>  in_progress by 102
+            - 102 in_progress
+            - 101 ringing
+        70  end     102  answered
+        75  end     101  missed
+        =>  ended answered by 102
+            - 102 ended answered
+            - 101 ended missed
+    """,
+    "a ring that comes after the call is over for good leaves its leg as it was": """
+        0   ring    101
+        3   answer  101
+        10  end     101  answered
+        10  end     *    answered record
+        20  ring    101
+        =>  ended answered for good by 101
+            - 101 ended answered
+    """,
+    "a guess is withdrawn, an answer before it is not": """
+        0    ring   101
+        4    answer 101
+        7200 end    *    unknown guess
+        7300 ring   101
+        7320 end    101  missed
+        =>  ended answered by 101
+            - 101 ended missed
+    """,
+    "a real end overrules the watchdog's for the legs too": """
+        0   ring    101
+        120 end     *    unknown guess
+        140 end     *    missed
+        =>  ended missed for good
+            - 101 ended missed
+    """,
     "a recording before everything else": """
         0   note    *  recording=https://rec.example/1.mp3
         =>  unmoved
@@ -332,6 +375,15 @@ def test_order_of_arrival_and_repeats_do_not_matter(name: str) -> None:
         arrived = events + chance.choices(events, k=3)
         chance.shuffle(arrived)
         assert Call.of(arrived) == told
+
+
+def test_the_first_answer_stands_when_the_same_phone_rings_again() -> None:
+    events, _ = story.read("0 ring 101\n4 answer 101\n30 end 101 answered\n60 ring 101\n75 end 101 missed")
+
+    call = Call.of(events)
+
+    assert call.answered_at == story.START + timedelta(seconds=4)
+    assert call.outcome is Outcome.ANSWERED
 
 
 def test_two_calls_between_the_same_numbers_stay_two() -> None:
