@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import signal
 from pathlib import Path
 
-from callbus.local import processes
+from callbus.local import locks, processes
 from callbus.local.parts import CHECKOUT
+from callbus.local.supervisor import programs_lock
 
 
 def clean(directory: Path) -> None:
@@ -17,20 +17,14 @@ def clean(directory: Path) -> None:
     if lock.exists():
         with lock.open("r+") as held:
             launcher = int(held.read() or 0)
-            if not _free(held.fileno()):
+            if not locks.take(held.fileno()):
                 processes.send([launcher], signal.SIGTERM)
-            processes.wait_until(lambda: _free(held.fileno()), 240, f"the run in {directory} to stop")
+            processes.wait_until(lambda: locks.take(held.fileno()), 240, f"the run in {directory} to stop")
+            programs = programs_lock(directory)
+            processes.wait_until(lambda: locks.is_free(programs), 240, f"the programs in {directory} to end")
             shutil.rmtree(directory)
     elif directory.exists():
         shutil.rmtree(directory)
-
-
-def _free(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

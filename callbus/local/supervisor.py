@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from callbus.local import ports, processes
+from callbus.local import locks, ports, processes
 from callbus.local.files import secret, write_private
 from callbus.local.processes import Command
 
@@ -155,7 +155,9 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
     def _section(self, program: Program) -> str:
         # Should supervisord itself be killed, each program is asked to end.
-        argv = ("setpriv", "--pdeathsig", program.stop_signal.name.removeprefix("SIG"), *program.command.argv)
+        orphaned = ("setpriv", "--pdeathsig", program.stop_signal.name.removeprefix("SIG"))
+        # It does so in its own time, and nothing may start on its data and ports before.
+        argv = (*orphaned, *locks.holding(programs_lock(self.directory)), *program.command.argv)
         environment = ",".join(f'{name}="{value}"' for name, value in program.command.environment.items())
         return f"""
 [program:{program.name}]
@@ -175,6 +177,11 @@ stdout_logfile={_escaped(self.logs / f"{program.name}.log")}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
 """
+
+
+def programs_lock(directory: Path) -> Path:
+    """Return the file that every program of a run in `directory` holds while it lives."""
+    return directory / "programs.lock"
 
 
 def _escaped(text: str | Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import json
 import os
@@ -14,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from callbus.local import ports, processes
+from callbus.local import locks, ports, processes
 from callbus.local.files import write_private
 from callbus.local.parts import CHECKOUT, Parts
 from callbus.local.postgres import PostgresNode
 from callbus.local.processes import Command, NotReady
 from callbus.local.rabbitmq import RabbitMQNode
-from callbus.local.supervisor import Program, State, Supervisor
+from callbus.local.supervisor import Program, State, Supervisor, programs_lock
 from callbus.local.surroundings import DATABASE, Surroundings, basics
 
 SERVICE_SECONDS = 90.0
@@ -248,20 +247,18 @@ class System:
     def _take_lock(self) -> int:
         """Return the lock of the only run in this directory; wait for one whose launcher is gone to end.
 
-        The supervisor inherits the lock, so it is held until the last program has ended.
+        The supervisor inherits the lock, so it is held until the last program has ended; should the supervisor be
+        killed as well, its programs may still be ending, and hold a lock of their own.
         """
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        programs = programs_lock(self.directory)
         end = time.monotonic() + LEFTOVER_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                launcher = int(os.pread(descriptor, 20, 0) or b"0")
-                if processes.alive(launcher) or time.monotonic() > end:
-                    os.close(descriptor)
-                    raise AlreadyRunning(f"already running in {self.directory} (process {launcher})") from None
-                time.sleep(0.2)
+        while not (ours := locks.take(descriptor)) or not locks.is_free(programs):
+            launcher = int(os.pread(descriptor, 20, 0) or b"0")
+            if (not ours and processes.alive(launcher)) or time.monotonic() > end:
+                os.close(descriptor)
+                raise AlreadyRunning(f"already running in {self.directory} (process {launcher})")
+            time.sleep(0.2)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return descriptor

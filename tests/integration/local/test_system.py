@@ -175,24 +175,35 @@ def test_sibling_with_replicas_uses_given_servers_and_outlives_no_stop(system: S
     assert get(system.base_url + "/readyz")[0] == 200
 
 
-def test_launcher_that_is_killed_takes_everything_with_it_and_the_next_start_finds_the_data(tmp_path: Path) -> None:
-    launch = (
-        "import sys, time; from pathlib import Path; from tests.integration.local.test_system import PARTS, System\n"
-        "system = System(Path(sys.argv[1]), parts=PARTS); system.start()\n"
-        "system.postgres.execute('CREATE TABLE kept AS SELECT 7 AS number')\n"
-        "print('up', *(state.pid for state in system.states()), flush=True); time.sleep(600)"
-    )
+LAUNCH = """
+import sys, time
+from pathlib import Path
+from tests.integration.local.test_system import PARTS, System
+system = System(Path(sys.argv[1]), parts=PARTS)
+system.start()
+system.postgres.execute('CREATE TABLE kept AS SELECT 7 AS number')
+print(*(state.pid for state in system.states()), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("whom", ["the launcher", "the launcher and its supervisor"])
+def test_what_is_killed_takes_everything_with_it_and_the_next_start_finds_the_data(whom: str) -> None:
     with temporary_directory() as directory:
         with subprocess.Popen(
-            [sys.executable, "-c", launch, str(directory)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", LAUNCH, str(directory)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
         ) as launcher:
             assert launcher.stdout is not None
-            pids = [int(word) for word in launcher.stdout.readline().split()[1:]]
+            pids = [int(word) for word in launcher.stdout.readline().split()]
             assert len(pids) == 6
-            launcher.send_signal(signal.SIGKILL)
+            supervisor = int((directory / "supervisord.pid").read_text())
+            processes.send([launcher.pid, supervisor][: 1 if whom == "the launcher" else 2], signal.SIGKILL)
+        ports = [*directory.glob("ports.json"), *directory.glob("*/ports.json")]
+        before = [file.read_text() for file in ports]
         with stopped_at_the_end(System(directory, parts=PARTS)) as again:
             again.start()  # waits for the rest of the first to end
             assert not any(processes.alive(pid) for pid in pids)
+            assert [file.read_text() for file in ports] == before
             assert again._private(again.postgres).execute("SELECT number FROM kept") == "7\n"
             pids = [state.pid for state in again.states()]
         assert not any(processes.alive(pid) for pid in pids)
