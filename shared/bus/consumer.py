@@ -106,6 +106,7 @@ class BatchConsumer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._burials: set[asyncio.Task[None]] = set()
+        self._void_notes: dict[str, int] = {}  # by message id: written, survived, and not cleared yet
         metrics.PAUSED.labels(queue).set(0)
 
     @property
@@ -151,6 +152,8 @@ class BatchConsumer:
                 _until_cancelled(channel),
                 self._work(channel, inbox, consumer.consumer_tag or ""),
             )
+        except _Pause:
+            raise  # health says already what can't be handled, and why
         except Exception as error:
             self._set_health(describe(error), healthy=False)
             raise
@@ -238,12 +241,14 @@ class BatchConsumer:
             notes = await suspects.note(delivery.message_id)
         except Exception as error:
             raise Transient(f"can't note a suspect: {_kind(error)}") from error  # not the message's fault
-        if notes > self._patience.suspect_notes:
-            raise KillsConsumer(f"did not survive {notes - 1} attempts to handle it")
+        deaths = notes - 1 - self._void_notes.get(delivery.message_id, 0)
+        if deaths >= self._patience.suspect_notes:
+            raise KillsConsumer(f"did not survive {deaths} attempts to handle it")
         try:
             await self._handle([delivery])
         finally:
             # However it ended, we are alive. A cancelled handler is included: its note must not count.
+            self._void_notes[delivery.message_id] = notes
             await self._clear(suspects, delivery)
 
     async def _clear(self, suspects: Suspects, delivery: Delivery) -> None:
@@ -252,6 +257,8 @@ class BatchConsumer:
                 await suspects.clear(delivery.message_id)
         except Exception as error:
             log.warning("bus_note_not_cleared", queue=self.queue, message_id=delivery.message_id, error=_kind(error))
+        else:
+            self._void_notes.pop(delivery.message_id, None)
 
     def _went_well(self, inbox: Inbox, work: list[Delivery]) -> None:
         for delivery in work:
@@ -342,12 +349,14 @@ class BatchConsumer:
         self._set_health(f"paused; {self.reason}", healthy=False)
         metrics.PAUSED.labels(self.queue).set(1)
         log.error("bus_consumer_paused", queue=self.queue, reason=self.reason)
-        # Each pause counts as a delivery of every message held: those that a lying probe ends must not be many.
-        await self._rest(wait_seconds(self._pauses - 1, self._patience.resume_first, self._patience.idle_cap))
-        backoff = Backoff(self._patience.resume_first, self._patience.resume_cap)
-        while not self._stopping.is_set() and not await self._dependencies_healthy():
-            await self._rest(backoff.next())
-        metrics.PAUSED.labels(self.queue).set(0)
+        try:
+            # Each pause counts as a delivery of every message held: those that a lying probe ends must not be many.
+            await self._rest(wait_seconds(self._pauses - 1, self._patience.resume_first, self._patience.idle_cap))
+            backoff = Backoff(self._patience.resume_first, self._patience.resume_cap)
+            while not self._stopping.is_set() and not await self._dependencies_healthy():
+                await self._rest(backoff.next())
+        finally:  # a connection lost meanwhile ends the pause as well
+            metrics.PAUSED.labels(self.queue).set(0)
         log.info("bus_consumer_resumed", queue=self.queue)
 
     async def _dependencies_healthy(self) -> bool:

@@ -9,7 +9,7 @@ import structlog
 
 from shared.bus import metrics
 from shared.bus.backoff import Backoff
-from shared.bus.supervise import deadline, describe, race, until_closed
+from shared.bus.supervise import Lost, deadline, describe, race, until_closed
 from shared.bus.topology import Topology, declare
 from shared.bus.wire import Connection
 
@@ -117,6 +117,8 @@ async def open_within(connection: Connection, seconds: float) -> None:
         await asyncio.wait({opening}, timeout=seconds)
         if not opening.done():
             raise TimeoutError(f"no AMQP handshake within {seconds:g} s")
+        if opening.cancelled():  # not by us, and it must not end the one who waits
+            raise Lost("something cancelled the AMQP handshake")
         await opening
     finally:
         if not opening.done():

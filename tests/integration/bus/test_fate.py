@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
 from shared.bus import Broker, Delivery, Unroutable
 from shared.bus.dead import DeadLetters, NoDeadQueue
@@ -25,6 +26,7 @@ from tests.integration.bus.support import (
     plain_channel,
     ready,
 )
+from tests.support.proxy import Proxy
 
 
 def history(url: str, recorder: Recorder, patience: object = PATIENT, **more: object) -> Broker:
@@ -176,14 +178,33 @@ async def test_transient_failure_of_all_pauses_gives_the_messages_back_and_resum
     async with ready(history(amqp_url, recorder, patience, dependencies=probe)) as broker:
         await broker.publisher().publish(numbered(30))
         await eventually(lambda: "paused" in broker.reason, "paused")
+        assert broker.reason == f"{QUEUE}: paused; can't handle messages now: Transient"
+        assert paused() == 1
         await becomes_ready(amqp_url, QUEUE, 30)
         tried = len(recorder.attempts)
         await asyncio.sleep(0.5)
         assert len(recorder.attempts) == tried
         away.clear()
         await eventually(lambda: len(recorder.bodies) == 30 and broker.ready, "handled")
+        assert paused() == 0
     assert Counter(recorder.bodies) == Counter({b"%d" % number: 1 for number in range(30)})
     await becomes_ready(amqp_url, DEAD, 0)
+
+
+async def test_pause_ends_with_its_connection(amqp_url: str) -> None:
+    async def probe() -> bool:
+        return False
+
+    recorder = Recorder(lambda _batch: _raise_unless(False, Transient))
+    async with Proxy(amqp_url) as proxy:
+        broker = history(proxy.url, recorder, replace(PATIENT, pause_after=0.1), dependencies=probe)
+        async with ready(broker):
+            await broker.publisher().publish([message()])
+            await eventually(lambda: paused() == 1, "paused")
+            proxy.swallow()
+            proxy.cut()
+            await eventually(lambda: paused() == 0, "no longer paused, but unconnected")
+            assert not broker.ready
 
 
 async def test_full_disk_that_a_probe_does_not_see_makes_nothing_poison(amqp_url: str) -> None:
@@ -250,6 +271,29 @@ async def test_poison_waits_for_its_dead_queue_and_the_others_do_not(amqp_url: s
     dead = DeadLetters(amqp_url, "history")
     assert [letter.reason for letter in await dead.list()] == ["permanent"]
     await becomes_ready(amqp_url, QUEUE, 0)
+
+
+async def test_notes_that_cannot_be_cleared_do_not_make_a_survivor_look_like_a_killer(amqp_url: str) -> None:
+    class Uncleared:
+        notes = 0
+
+        async def note(self, _message_id: str) -> int:
+            self.notes += 1
+            return self.notes
+
+        async def clear(self, _message_id: str) -> None:
+            raise OSError("the database has just gone")
+
+    recorder = Recorder(lambda _batch: _raise_unless(len(recorder.attempts) > 6, Transient))
+    patience = replace(PATIENT, suspect_from=1)
+    async with ready(history(amqp_url, recorder, patience, suspects=Uncleared())) as broker:
+        await broker.publisher().publish([message(b"healthy")])
+        await eventually(lambda: recorder.bodies == [b"healthy"], "handled")
+    await becomes_ready(amqp_url, DEAD, 0)
+
+
+def paused() -> float | None:
+    return REGISTRY.get_sample_value("bus_consumer_paused", {"queue": QUEUE})
 
 
 def _raise_unless(well: bool, error: type[Exception]) -> None:
