@@ -1,4 +1,4 @@
-"""A consumer in a process of its own, for tests that kill it: python killed_consumer.py <url> <directory>.
+"""A consumer in a process of its own, for tests that kill it.
 
 Every message handled adds its body to the file `handled`. The body `kill` ends the process at once. Notes of suspects
 are files, one byte per note.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from shared.bus import Broker, Delivery
@@ -53,5 +53,7 @@ async def main(url: str, directory: Path) -> None:
     await broker.run()
 
 
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+def consume(url: str, directory: Path) -> None:
+    """Run until killed, without a word: its log would be taken for the test's."""
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        asyncio.run(main(url, directory))

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import random
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from shared.bus import Broker
 from shared.bus.dead import DeadLetters
+from tests.integration.bus import killed_consumer
 from tests.integration.bus.support import DEAD, QUEUE, QUICK, becomes_ready, eventually, message, numbered, ready
 
-ROOT = Path(__file__).parents[3]
+# Forked from a process that has imported everything: what takes long at a start is not what is killed here.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([killed_consumer.__name__])
 
 
-@asynccontextmanager
-async def consumer(url: str, directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.integration.bus.killed_consumer",
-        url,
-        str(directory),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+@contextmanager
+def consumer(url: str, directory: Path) -> Iterator[BaseProcess]:
+    process = FORKS.Process(target=killed_consumer.consume, args=(url, directory), daemon=True)
+    process.start()
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        process.kill()
+        process.join()
 
 
 def handled(directory: Path) -> set[bytes]:
@@ -52,10 +48,10 @@ async def test_consumer_killed_twenty_times_in_a_row_loses_and_dead_letters_noth
     await publish(amqp_url, bodies)
     for _ in range(20):
         (tmp_path / "started").unlink(missing_ok=True)
-        async with consumer(amqp_url, tmp_path):
+        with consumer(amqp_url, tmp_path):
             await eventually((tmp_path / "started").exists, "the first message in hand")
             await asyncio.sleep(random.random() * 0.03)
-    async with consumer(amqp_url, tmp_path):
+    with consumer(amqp_url, tmp_path):
         await eventually(lambda: handled(tmp_path) == set(bodies), "all handled")
     await becomes_ready(amqp_url, QUEUE, 0)
     await becomes_ready(amqp_url, DEAD, 0)
@@ -67,10 +63,11 @@ async def test_message_that_kills_its_consumer_is_found_and_nothing_else(amqp_ur
     deaths = 0
     while handled(tmp_path) != set(healthy) or deaths == 0 or not await DeadLetters(amqp_url, "history").list():
         assert deaths < 100
-        async with consumer(amqp_url, tmp_path) as process:
+        with consumer(amqp_url, tmp_path) as process:
             dead = asyncio.create_task(becomes_ready(amqp_url, DEAD, 1))
-            await asyncio.wait({dead, asyncio.create_task(process.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            deaths += process.returncode == 9
+            while not dead.done() and process.is_alive():  # the former ends by itself
+                await asyncio.sleep(0.01)
+            deaths += process.exitcode == 9
             if not dead.done():
                 dead.cancel()
             else:
