@@ -3,7 +3,7 @@
 What a body looks like decides how it is read; its `Content-Type` is often wrong and only breaks ties. Body and query
 are merged, the body wins. Names are lower-cased, values are text: a number is kept as it was written (an id such as
 1772442904.120 is no quantity), what is nested is kept as JSON, null is absent. A name that comes twice with different
-values keeps both, comma-separated: nothing that was said is dropped from an event's identity.
+values keeps both, comma-separated (in JSON the last stands).
 """
 
 import hashlib
@@ -11,8 +11,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl
-from xml.etree.ElementTree import ParseError
+from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
+from xml.etree.ElementTree import Element, ParseError
 
 import orjson
 from defusedxml import DefusedXmlException
@@ -34,42 +34,71 @@ CREDENTIALS: Final = frozenset(
 )
 # Ours, in the query: see the README.
 _OPTIONS: Final = frozenset({"dry_run"})
+_HIDDEN: Final = CREDENTIALS | _OPTIONS
 
 _BOM: Final = b"\xef\xbb\xbf"
 # Latin for Poles: what old PBX software writes when it isn't UTF-8. Any byte is some letter.
 _FALLBACK_CHARSET: Final = "iso-8859-2"
 _CHARSET = re.compile(r"charset=\"?([\w.-]{2,40})", re.IGNORECASE)
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]{1,200})\"|([^\s;]{1,200}))", re.IGNORECASE)
-_SECRET_IN_BODY = re.compile(
-    rb"(?i)(?<![\w-])(" + "|".join(sorted(CREDENTIALS, key=len, reverse=True)).encode() + rb")(?![\w-])"
-    rb"(\"?\s*[:=>]\s*\"?|\"\s*\r?\n\r?\n)([^\"'&<>\s,}]+)"
+_SECRET_NAME = "(?:" + "|".join(sorted(CREDENTIALS, key=len, reverse=True)) + ")"
+# How a credential stands in each dress: (what leads to it)(it).
+_SECRETS = tuple(
+    re.compile(pattern.replace("NAME", _SECRET_NAME).encode(), re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        r'("NAME"\s*:\s*"|"NAME"\s*:\s*(?=[^\s"\[{]))((?<=")(?:[^"\\]|\\.)+|(?<!")[^\s,}]+)',  # JSON
+        r'("NAME"\s*:\s*)(\[[^\]]*\]|\{[^}]*\})',  # JSON, nested
+        r'(\sNAME\s*=\s*")([^"]+)',  # XML attribute
+        r"(\sNAME\s*=\s*')([^']+)",
+        r"(<(?:[\w.-]+:)?NAME(?:\s[^>]*)?>\s*(?:<!\[CDATA\[)?)([^<\]]+)",  # XML element
+        r'("NAME"\s*>)([^<]+)',  # <field name="token">
+        r"((?:^|[&?\s])NAME=)([^&\s\"'<>]+)",  # form
+        r'(name="?NAME"?(?:;[^\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n)(.+?)(?=\r?\n--|\Z)',  # multipart
+    )
 )
+_SHORTEST_SECRET: Final = 6
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Pairs = Iterable[tuple[str, Any]]
 
 
 class Parsed(NamedTuple):
-    """A request's fields, and whether credentials were left out of them."""
+    """A request's fields, and the credentials that were left out of them."""
 
     fields: Fields
-    had_credentials: bool
+    credentials: tuple[str, ...] = ()
 
 
 def parse(body: bytes, query: str, content_type: str) -> Parsed:
     """Return the fields of a request. `query` is the URL's, still encoded. Raises `Unreadable` and `TooMuch`."""
-    merged = _fields(_form(query)) if query else {}
-    if body:
+    merged = _fields(_form(query.encode("utf-8", "surrogateescape"), "")) if query else {}
+    if body and not body.isspace():
         merged.update(_fields(_pairs(body, content_type)))
-    had_credentials = not CREDENTIALS.isdisjoint(merged)
-    if had_credentials or "dry_run" in merged:
-        merged = {name: value for name, value in merged.items() if name not in CREDENTIALS | _OPTIONS}
-    return Parsed(merged, had_credentials)
+    if CREDENTIALS.isdisjoint(merged) and "dry_run" not in merged:
+        return Parsed(merged)
+    public = {name: value for name, value in merged.items() if name not in _HIDDEN}
+    return Parsed(public, tuple(merged[name] for name in CREDENTIALS & merged.keys()))
 
 
-def without_credentials(body: bytes) -> bytes:
-    """Return `body` with the value of every credential replaced by the first eight digits of its hash."""
-    return _SECRET_IN_BODY.sub(lambda found: found[1] + found[2] + _digest(found[3]), body)
+def without_credentials(body: bytes, known: Iterable[str] = ()) -> bytes:
+    """Return `body` with the value of every credential replaced by the first eight digits of its hash.
+
+    `known` are credentials as they were read: those of six characters or more go wherever they stand, for there are
+    more ways to write a name (escapes, encodings) than the patterns know.
+    """
+    for pattern in _SECRETS:
+        body = pattern.sub(lambda found: found[1] + _digest(found[2]), body)
+    for secret in known:
+        if len(secret) >= _SHORTEST_SECRET:
+            for written in _spellings(secret):
+                body = body.replace(written, _digest(written))
+    return body
+
+
+def _spellings(secret: str) -> tuple[bytes, ...]:
+    charsets = ("utf-8", "utf-16-le", "utf-16-be", _FALLBACK_CHARSET)
+    plain = tuple(secret.encode(charset, "replace") for charset in charsets)
+    return (*plain, json.dumps(secret)[1:-1].encode(), quote(secret).encode(), quote_plus(secret).encode())
 
 
 def _digest(secret: bytes) -> bytes:
@@ -80,13 +109,11 @@ def public_query(query: str) -> str:
     """Return the URL's query without credentials and our own options, still encoded."""
     if not query:
         return ""
-    hidden = CREDENTIALS | _OPTIONS
-    return _clean("&".join(part for part in query.split("&") if _name_of(part) not in hidden))
+    return clean("&".join(part for part in query.split("&") if _name_of(part) not in _HIDDEN))
 
 
 def _name_of(part: str) -> str:
-    pairs = parse_qsl(part, keep_blank_values=True)
-    return pairs[0][0].strip().lower() if pairs else ""
+    return unquote_plus(part.partition("=")[0]).strip().lower()
 
 
 def _pairs(body: bytes, content_type: str) -> Pairs:
@@ -94,13 +121,12 @@ def _pairs(body: bytes, content_type: str) -> Pairs:
     if start in (b"{", b"["):
         return _json(body, content_type)
     if start == b"<" or body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return _xml(body)
+        return _xml(body, content_type)
     if start == b"-" and b"form-data" in body[:2000].lower():
         return _multipart(body, content_type)
-    text = _text(body, content_type)
-    if "=" not in text:
+    if b"=" not in body:
         raise Unreadable("the body is neither JSON nor XML nor a form")
-    return _form(text.strip())
+    return _form(body.removeprefix(_BOM).strip(), content_type)
 
 
 def _fields(pairs: Pairs) -> dict[str, str]:
@@ -113,7 +139,7 @@ def _fields(pairs: Pairs) -> dict[str, str]:
         name = name.strip().lower()
         text = value if type(value) is str else _as_text(value)
         if not (name.isascii() and text.isascii()) or "\0" in text or "\0" in name:
-            name, text = _clean(name), _clean(text)
+            name, text = clean(name), clean(text)
         if len(name) > MAX_NAME or len(text) > MAX_VALUE:
             raise TooMuch(f"a field's name is longer than {MAX_NAME} or its value than {MAX_VALUE} characters")
         known = fields.get(name)
@@ -121,7 +147,7 @@ def _fields(pairs: Pairs) -> dict[str, str]:
     return fields
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Replace what no database and no JSON takes: NUL, and halves of a character pair."""
     return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
 
@@ -130,8 +156,18 @@ def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=True, sort_keys=True)
+        try:
+            return json.dumps(_public(value), ensure_ascii=True, sort_keys=True)
+        except RecursionError:
+            raise TooMuch("a field is nested too deeply") from None
     return str(value)
+
+
+def _public(value: Any) -> Any:
+    """Return what is nested without credentials, at any depth."""
+    if isinstance(value, dict):
+        return {name: _public(item) for name, item in value.items() if name.strip().lower() not in CREDENTIALS}
+    return [_public(item) for item in value] if isinstance(value, list) else value
 
 
 def _text(body: bytes, content_type: str) -> str:
@@ -142,14 +178,22 @@ def _text(body: bytes, content_type: str) -> str:
         declared = _CHARSET.search(content_type)
         try:
             return body.decode(declared[1] if declared else _FALLBACK_CHARSET, "replace")
-        except LookupError:  # no such charset
+        except (LookupError, UnicodeError):  # no such charset, or one that is none for text ("idna", "undefined")
             return body.decode(_FALLBACK_CHARSET, "replace")
 
 
-def _form(text: str) -> Pairs:
-    if text.count("&") >= 2 * MAX_FIELDS:
+def _form(data: bytes, content_type: str) -> Pairs:
+    if data.count(b"&") >= 2 * MAX_FIELDS:
         raise TooMuch(f"more than {MAX_FIELDS} fields")
-    return parse_qsl(text, keep_blank_values=True, errors="replace")
+    pairs = (part.partition(b"=") for part in data.split(b"&") if part)
+    return [(_unquoted(name, content_type), _unquoted(value, content_type)) for name, _, value in pairs]
+
+
+def _unquoted(data: bytes, content_type: str) -> str:
+    """Decoded by itself, percents first: what is no UTF-8 behind them is still some letter, not a mark for any."""
+    if b"+" in data:
+        data = data.replace(b"+", b" ")
+    return _text(unquote_to_bytes(data) if b"%" in data else data, content_type)
 
 
 def _json(body: bytes, content_type: str) -> Pairs:
@@ -172,10 +216,13 @@ def _careful_json(text: str) -> Any:
         raise Unreadable("the body begins like JSON and is none") from None
 
 
-def _xml(body: bytes) -> Pairs:
+def _xml(body: bytes, content_type: str) -> Pairs:
     """The text of every element that has no children, and every attribute."""
     try:
-        root = fromstring(body.strip(), forbid_dtd=True, forbid_entities=True, forbid_external=True)
+        try:
+            root = _xml_root(body.strip())
+        except ParseError:  # perhaps not in the encoding that it declares: as text, the declaration does not count
+            root = _xml_root(_text(body, content_type).strip())
     except DefusedXmlException as error:
         raise Unreadable("XML with a DTD or entities of its own is refused") from error
     except (ParseError, ValueError, LookupError):  # the latter two: an encoding that nobody knows
@@ -189,6 +236,10 @@ def _xml(body: bytes) -> Pairs:
         if len(pairs) > MAX_FIELDS:
             raise TooMuch(f"more than {MAX_FIELDS} fields")
     return pairs
+
+
+def _xml_root(source: bytes | str) -> Element:
+    return fromstring(source, forbid_dtd=True, forbid_entities=True, forbid_external=True)
 
 
 def _local(name: str) -> str:

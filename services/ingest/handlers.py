@@ -47,11 +47,16 @@ async def _hook(adapter: Adapter, request: web.Request) -> web.Response:
     except Unrecognised as unknown:
         response, outcome = await _unrecognised(adapter, request, seen, unknown), "unrecognised"
     except Problem as problem:
-        await _keep(adapter, request, seen, problem)
+        if not _is_dry_run(request):
+            await _keep(adapter, request, seen, problem)
         metrics.requests(adapter.name, "throttled" if problem.status == 429 else "refused").inc()
         raise
     except Transient:
         metrics.requests(adapter.name, "unavailable").inc()
+        raise
+    except Exception as error:  # a fault of ours: what the provider said must not be lost with it
+        await _keep(adapter, request, seen, Problem(500, detail=type(error).__name__))
+        metrics.requests(adapter.name, "failed").inc()
         raise
     metrics.requests(adapter.name, outcome).inc()
     return response
@@ -87,7 +92,7 @@ async def _take(adapter: Adapter, request: web.Request, seen: _Seen) -> web.Resp
         raise
     except Refused as refused:
         raise _problem(refused) from refused
-    if arrival.query and request.query.get("dry_run") == "1":
+    if arrival.query and _is_dry_run(request):
         return _dry_run(request, events)
     if events:
         logging.bind(call_id=str(events[0].subject))
@@ -120,9 +125,15 @@ async def _keep(adapter: Adapter, request: web.Request, seen: _Seen, problem: Pr
 async def _unrecognised(adapter: Adapter, request: web.Request, seen: _Seen, unknown: Unrecognised) -> web.Response:
     """200, for the PBX did nothing wrong; but only once the broker has it, for it is to be applied some day."""
     refusal = Refusal(200, "unrecognised", str(unknown))
-    if not await request.app[PARTS].rejected.keep(request, adapter.name, seen.channel, seen.body, refusal):
+    if not _is_dry_run(request) and not await request.app[PARTS].rejected.keep(
+        request, adapter.name, seen.channel, seen.body, refusal
+    ):
         raise NotDurable("an unrecognised request could not be kept", 2.0)
     return _answer({"accepted": False, "request_id": request_id(request), "reason": str(unknown)})
+
+
+def _is_dry_run(request: web.Request) -> bool:
+    return request.query.get("dry_run") == "1"
 
 
 def _dry_run(request: web.Request, events: list[Event]) -> web.Response:

@@ -50,12 +50,12 @@ class Intake:
 
     def read(self, arrival: Arrival, adapter: Adapter, channel: Channel) -> Mapped:
         """Return the events of a request. Raises `errors.Refused`."""
-        fields, had_credentials = bodies.parse(arrival.body, arrival.query, arrival.content_type)
+        fields, credentials = bodies.parse(arrival.body, arrival.query, arrival.content_type)
         raw = Raw.pack(
-            bodies.without_credentials(arrival.body) if had_credentials else arrival.body,
+            _public_body(arrival.body, credentials),
             method=arrival.method,
             query=bodies.public_query(arrival.query),
-            content_type=arrival.content_type,
+            content_type=bodies.clean(arrival.content_type),
         )
         traceparent = arrival.traceparent
         if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
@@ -75,6 +75,13 @@ class Intake:
         await send(self._publisher, [message_of(event) for event in events], self._confirm_seconds)
         for event in events:
             metrics.events(event.data.provider, event.type).inc()
+
+
+def _public_body(body: bytes, credentials: Sequence[str]) -> bytes:
+    # Only what is nested can hold credentials that are no fields.
+    if credentials or body.count(b"{") > 1:
+        return bodies.without_credentials(body, credentials)
+    return body
 
 
 def message_of(event: CallEvent) -> Message:

@@ -7,7 +7,7 @@ from prometheus_client import Counter
 
 REQUESTS: Final = Counter(
     "ingest_requests_total",
-    "Provider requests by what became of them: accepted, unrecognised, refused, throttled, unavailable.",
+    "Provider requests by what became of them: accepted, unrecognised, refused, throttled, unavailable, failed.",
     ["provider", "outcome"],
 )
 EVENTS: Final = Counter("ingest_events_total", "Events that the broker has confirmed.", ["provider", "type"])

@@ -76,6 +76,7 @@ class Rejected:
     ) -> RequestRejected:
         query, content_type = request.rel_url.raw_query_string, printable(request.headers.get("Content-Type", ""))
         now = clock.now()
+        parsed = _parsed(body, query, content_type)
         data = RejectedData(
             channel_id=channel.id if channel else None,
             provider=provider,
@@ -87,9 +88,9 @@ class Rejected:
             headers={
                 name: printable(request.headers[name])[:_LONGEST_HEADER] for name in _HEADERS if name in request.headers
             },
-            fields=_fields(body, query, content_type),
+            fields=dict(parsed.fields) if parsed else None,
             raw=Raw.pack(
-                bodies.without_credentials(body)[: self._body_bytes],
+                bodies.without_credentials(body, parsed.credentials if parsed else ())[: self._body_bytes],
                 method=request.method,
                 query=bodies.public_query(query),
                 content_type=content_type,
@@ -107,9 +108,9 @@ class Rejected:
         )
 
 
-def _fields(body: bytes, query: str, content_type: str) -> dict[str, str] | None:
+def _parsed(body: bytes, query: str, content_type: str) -> bodies.Parsed | None:
     try:
-        return dict(bodies.parse(body, query, content_type).fields)
+        return bodies.parse(body, query, content_type)
     except Refused:
         return None
 

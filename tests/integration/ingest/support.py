@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import aiormq
 import asyncpg
+from aiohttp import web
 
 from services.ingest.app import build
 from services.ingest.settings import Settings
@@ -84,10 +85,12 @@ def settings(amqp_url: str, dsn: str, data_dir: Path, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def running(configured: Settings, *, until_ready: bool = True) -> AsyncIterator[aiohttp.ClientSession]:
-    """Serve ingest in this process; yield a client of it."""
+async def running(
+    configured: Settings, *, until_ready: bool = True, app: web.Application | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Serve ingest (or `app`) in this process; yield a client of it."""
     async with (
-        serving(build(configured), configured) as port,
+        serving(app or build(configured), configured) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
     ):
         if until_ready:

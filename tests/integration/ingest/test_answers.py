@@ -1,13 +1,20 @@
 """Every answer of a provider's webhook, and what is published for it."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 
+from services.ingest.adapter import Adapter, Mapped
+from services.ingest.app import build
+from services.ingest.handlers import PARTS
+from services.ingest.intake import Arrival, Intake
 from services.ingest.settings import Settings
+from shared.bus import Message
+from shared.directory import Channel
 from shared.events import CallEnded, CallRinging, Outcome
 from tests.integration.ingest.support import KEY, OFF_KEY, OTHER_KEY, Ids, rejected, running, settings, status, take
 
@@ -118,6 +125,42 @@ async def test_a_dry_run_shows_the_events_and_publishes_nothing(client: aiohttp.
     assert await take(amqp_url, "history.calls") == []
 
 
+async def test_a_dry_run_of_what_is_refused_or_not_understood_says_so_and_keeps_nothing(
+    client: aiohttp.ClientSession, amqp_url: str
+) -> None:
+    unknown = await post(client, HOOK + "?dry_run=1", data={**CALL, "status": "voicemail"})
+    incomplete = await post(client, HOOK + "?dry_run=1", data={"status": "callstart"})
+
+    assert (unknown[0], unknown[1]["accepted"], incomplete[0]) == (200, False, 422)
+    assert await rejected(amqp_url) == []
+
+
+class Unused:
+    """A publisher of nothing."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        raise AssertionError("there is nothing to publish")
+
+
+class Faulty(Intake):
+    """An intake whose mapping has a fault."""
+
+    def read(self, arrival: Arrival, adapter: Adapter, channel: Channel) -> Mapped:
+        raise RuntimeError("a mapping with a fault")
+
+
+async def test_what_a_fault_of_ours_refuses_is_kept(configured: Settings, amqp_url: str) -> None:
+    app = build(configured)
+    app[PARTS] = app[PARTS]._replace(intake=Faulty(Unused(), configured))
+    async with running(configured, app=app) as client:
+        code, body = await post(client, HOOK, data=END)
+
+    kept = await rejected(amqp_url)
+    assert (code, body["accepted"]) == (500, False)
+    assert [(event.data.status, event.data.reason) for event in kept] == [(500, "RuntimeError")]
+    assert kept[0].data.fields == {name.lower(): value for name, value in END.items()}
+
+
 async def test_a_flood_is_429_with_retry_after_and_kept_ten_times(configured: Settings, amqp_url: str) -> None:
     slow = configured.model_copy(update={"channel_rate_per_second": 0.05, "channel_rate_burst": 3})
     async with running(slow) as client:
@@ -148,11 +191,13 @@ async def test_nothing_that_is_sent_is_a_500(client: aiohttp.ClientSession, amqp
         {"data": CALL, "headers": {"X-Request-Id": "\xff", "traceparent": "\xff", "User-Agent": "\xff"}},
         {"data": {**CALL, "callid": "x" * 10_000}},
         {"data": {**CALL, "status": "\ufffe" * 5000}},
+        {"data": b"status=callend&callid=\xff", "headers": {"Content-Type": "text/plain; charset=idna"}},
+        {"data": b"status=callend&callid=\xff", "headers": {"Content-Type": "text/plain; charset=undefined"}},
     ]
     codes = [(await post(client, HOOK, **request))[0] for request in odd]
 
-    assert codes == [200, 200, 200, 200, 200, 200, 422, 200]
-    assert len(await take(amqp_url, "history.calls")) == 6  # and all of them can be read
+    assert codes == [200, 200, 200, 200, 200, 200, 422, 200, 200, 200]
+    assert len(await take(amqp_url, "history.calls")) == 8  # and all of them can be read
 
 
 async def test_a_key_made_a_moment_ago_is_known(

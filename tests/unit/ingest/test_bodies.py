@@ -74,7 +74,9 @@ def test_body_and_query_are_merged_and_the_body_wins() -> None:
         (b'{"a":"\\ud800x\\u0000"}', {"a": "\ufffdx\ufffd"}),
         (b'{"a":NaN}', {"a": "NaN"}),
         (b"a=1&A=1&a=2", {"a": "1, 2"}),
-        (b"a=%C5%82&b=%B3&c", {"a": "\u0142", "b": "\ufffd", "c": ""}),
+        (b"a=%C5%82&b=%B3&c", {"a": "\u0142", "b": "\u0142", "c": ""}),
+        (b"a=%B1&b=%B6&c=%B1%B6+x&%B1=1", {"a": "\u0105", "b": "\u015b", "c": "\u0105\u015b x", "\u0105": "1"}),
+        (b'<?xml version="1.0" encoding="UTF-8"?><a><b>\xb3</b></a>', {"b": "\u0142"}),
         ("a=\u0142".encode("iso-8859-2"), {"a": "\u0142"}),
         (b"a=%00", {"a": "\ufffd"}),
         (b'<?xml version="1.0" encoding="windows-1250"?><a><b>\xb3</b></a>', {"b": "\u0142"}),
@@ -100,11 +102,51 @@ def test_credentials_are_no_fields() -> None:
         b"<c><Key>hunter2</Key><b>2</b></c>",
         b'<c key="hunter2" b="2"/>',
         b'--b\r\nContent-Disposition: form-data; name="secret"\r\n\r\nhunter2\r\n--b--',
+        b"<c><token><![CDATA[hunter2]]></token></c>",
+        b'--b\r\nContent-Disposition: form-data; name="token"\r\nContent-Type: text/plain\r\n\r\nhunter2\r\n--b--',
+        b"tok%65n=hunter2",
+        b'{"tok\\u0065n":"hunter2"}',
     ],
 )
 def test_credentials_in_a_body_are_replaced_by_the_beginning_of_their_hash(body: bytes) -> None:
-    assert parse(body, "", "").had_credentials
-    assert without_credentials(body) == body.replace(b"hunter2", b"f52fbd32")
+    credentials = parse(body, "", "").credentials
+    assert credentials == ("hunter2",)
+    assert without_credentials(body, credentials) == body.replace(b"hunter2", b"f52fbd32")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"password":"hunter2, two"}',
+        b'{"token":"a\\"hunter2"}',
+        b'{"token":["hunter2"]}',
+        b'{"a":{"token":"hunter2"}}',
+        b'{"a":[{"Token":{"b":"hunter2"}}]}',
+        b"<c token='a hunter2'/>",
+        b"<c><token>a hunter2</token></c>",
+        b"--b\r\nContent-Disposition: form-data; name=token\r\n\r\na hunter2\r\n--b--",
+        b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\na\r\nhunter2\r\n--b--',
+        b"password=a+hunter2&b=1",
+        '<c token="hunter2"/>'.encode("utf-16"),
+    ],
+)
+def test_nothing_of_a_credential_stays_however_it_is_written(body: bytes) -> None:
+    arrival = Arrival("POST", "status=callend&callid=a", "", body, datetime(2026, 3, 2, tzinfo=UTC), "request-1", None)
+
+    data = Intake(Silent(), settings()).read(arrival, ADAPTERS[0], CHANNEL).events[0].data
+
+    assert data.raw is not None
+    assert b"hunter2" not in data.raw.unpack().replace(b"\0", b"")
+    assert "hunter2" not in str(parse(body, "", "").fields)
+
+
+def test_a_body_of_white_space_is_none() -> None:
+    assert parse(b" \r\n", "status=callstart&callid=a1", "").fields == {"status": "callstart", "callid": "a1"}
+
+
+def test_requests_that_differ_in_a_letter_of_another_charset_are_two() -> None:
+    assert parse(b"", "a=%B1", "").fields != parse(b"", "a=%B6", "").fields
+    assert parse(b"", "a=\udcb1", "").fields == parse(b"", "a=%B1", "").fields
 
 
 def test_what_only_looks_like_a_credential_stays() -> None:
@@ -163,6 +205,22 @@ def test_what_can_not_be_read_is_refused_by_name(body: bytes) -> None:
 def test_more_than_any_telephone_system_sends_is_refused_by_name(body: bytes) -> None:
     with pytest.raises(TooMuch):
         parse(body, "", "")
+
+
+@pytest.mark.parametrize("depth", [100, 480, 700, 985, 1100])
+def test_deep_json_is_fields_or_a_refusal(depth: int) -> None:
+    try:
+        fields = parse(b'{"a":' + b"[" * depth + b"]" * depth + b"}", "", "").fields
+    except Refused:
+        return
+    assert fields["a"].startswith("[")
+
+
+@pytest.mark.parametrize(
+    "charset", ["idna", "punycode", "undefined", "hex", "utf-7", "unicode_escape", "klingon", "utf-16"]
+)
+def test_no_charset_is_an_error(charset: str) -> None:
+    assert parse(b"a=1&b=\xff", "", f"text/plain; charset={charset}").fields["a"] == "1"
 
 
 def test_deep_xml_is_read_without_recursion() -> None:
