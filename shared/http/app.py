@@ -30,6 +30,7 @@ NAME: Final = web.AppKey("NAME", str)
 _REQUEST_ID_HEADER: Final = "X-Request-Id"
 _REQUEST_ID: Final = web.RequestKey("REQUEST_ID", str)
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_LONG_SEGMENT = re.compile(r"[^/]{16,}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNMATCHED = "unmatched"
 
@@ -64,7 +65,8 @@ def _identify(request: web.Request) -> str:
 
 async def _name_the_request(request: web.Request, response: web.StreamResponse) -> None:
     # At this point rather than in the middleware, so that answers that stream by themselves carry it too.
-    response.headers[_REQUEST_ID_HEADER] = request[_REQUEST_ID]
+    # What is refused before the middleware (an `Expect` that nobody can meet) has no id yet.
+    response.headers[_REQUEST_ID_HEADER] = request.get(_REQUEST_ID) or _identify(request)
 
 
 @web.middleware
@@ -154,13 +156,20 @@ def _log_request(request: web.Request, status: int, seconds: float, failure: Bas
     write(
         "request_failed" if status >= 400 else "request_handled",
         method=request.method,
-        path=logging.mask_text(request.rel_url.raw_path),
+        path=_path(request),
         query=_query(request),
         status=status,
         duration_ms=round(seconds * 1000, 3),
         remote=request.remote,
         **more,
     )
+
+
+def _path(request: web.Request) -> str:
+    path = logging.mask_text(request.rel_url.raw_path)
+    if request.match_info.route.resource is None:  # perhaps a URL with a key in it, mistyped
+        path = _LONG_SEGMENT.sub("***", path)
+    return path
 
 
 def _query(request: web.Request) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -10,7 +11,7 @@ import orjson
 import structlog
 import uvloop
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from shared.http.envelopes import problem_json
 from shared.http.health import READINESS
@@ -42,6 +43,11 @@ class _Protocol(RequestHandler):
         response = web.Response(body=orjson.dumps(value), status=status, content_type=content_type)
         response.force_close()
         return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        if isinstance(sys.exception(), RequestPayloadError):
+            return  # the rest of a body that is not as declared: its sender has been told
+        super().log_exception(*args, **kw)
 
 
 class _Server(web.Server):

@@ -153,6 +153,10 @@ async def test_the_access_log_shows_no_key_no_token_and_no_number(
         "/api/v2/telephony/calls/@hunter2/?x=%2B48220000101",
         "/voip/calls.json?api_token=hunter2&q=220000101",
         "/voip/calls/220000101.json",
+        "/hook/supervoip/hunter2hunter2hunter2",
+        "/Hooks/supervoip/hunter2hunter2hunter2/",
+        "/hooks//hunter2hunter2hunter2",
+        "/hooks/supervoip%2Fhunter2hunter2hunter2",
     ):
         async with client.post(path):
             pass
@@ -202,13 +206,22 @@ async def test_a_body_that_does_not_come_is_408_and_the_connection_ends(client: 
     ],
     ids=["chunks", "gzip"],
 )
-async def test_a_body_that_is_not_as_declared_is_400(
-    client: aiohttp.ClientSession, headers: bytes, body: bytes
+async def test_a_body_that_is_not_as_declared_is_400_and_no_fault_of_ours(
+    client: aiohttp.ClientSession, lines: io.BytesIO, headers: bytes, body: bytes
 ) -> None:
     answer = await _raw(client, b"POST /hooks/supervoip/k HTTP/1.1\r\nHost: a\r\n" + headers + b"\r\n\r\n" + body)
 
     assert b" 400 Bad Request" in answer.partition(b"\r\n")[0]
     assert b"application/" in answer
+    assert "Traceback" not in lines.getvalue().decode()
+    assert '"level":"error"' not in lines.getvalue().decode()
+
+
+async def test_an_expectation_that_nobody_meets_is_answered(client: aiohttp.ClientSession) -> None:
+    answer = await _raw(client, b"POST /voip/echo HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 0\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 417 ")
+    assert b"\nX-Request-Id: " in answer
 
 
 @pytest.mark.parametrize(
