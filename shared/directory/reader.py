@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,7 @@ class DirectoryReader:
         self._clock = clock
         self._snapshot: Snapshot | None = None
         self._confirmed_at: datetime | None = None
+        self._confirmed_tick = 0.0
         self._connected = False
         self._why_not = "not read yet"
         self._loaded = asyncio.Event()
@@ -92,7 +94,8 @@ class DirectoryReader:
         """Seconds since the snapshot was last known to be the newest; infinite before the first read."""
         if self._confirmed_at is None:
             return float("inf")
-        return max(0.0, (self._clock() - self._confirmed_at).total_seconds())
+        # The clock knows of time asleep and before this process; ticks never go back when somebody sets it.
+        return max((self._clock() - self._confirmed_at).total_seconds(), time.monotonic() - self._confirmed_tick)
 
     @property
     def ready(self) -> bool:
@@ -221,7 +224,7 @@ class DirectoryReader:
             async with asyncio.timeout(self._answer_timeout_seconds):
                 version = await loading.read_version(conn)
             if version == self.snapshot.version:
-                self._confirmed_at = asked_at
+                self._confirm(asked_at)
             else:
                 await self._load(conn)
         except BaseException:
@@ -257,9 +260,13 @@ class DirectoryReader:
 
     def _install(self, snapshot: Snapshot, confirmed_at: datetime) -> None:
         self._snapshot = snapshot
-        self._confirmed_at = confirmed_at
+        self._confirm(confirmed_at)
         self._loaded.set()
         metrics.VERSION.set(snapshot.version)
+
+    def _confirm(self, at: datetime) -> None:
+        self._confirmed_at = at
+        self._confirmed_tick = time.monotonic() - max(0.0, (self._clock() - at).total_seconds())
 
     async def _start_from_cache(self) -> None:
         if self._cache_file is None or self._snapshot is not None:
