@@ -193,7 +193,9 @@ def _unquoted(data: bytes, content_type: str) -> str:
     """Decoded by itself, percents first: what is no UTF-8 behind them is still some letter, not a mark for any."""
     if b"+" in data:
         data = data.replace(b"+", b" ")
-    return _text(unquote_to_bytes(data) if b"%" in data else data, content_type)
+    if b"%" in data:
+        data = unquote_to_bytes(data)
+    return data.decode() if data.isascii() else _text(data, content_type)
 
 
 def _json(body: bytes, content_type: str) -> Pairs:

@@ -153,6 +153,7 @@ async def test_the_access_log_shows_no_key_no_token_and_no_number(
         "/api/v2/telephony/calls/@hunter2/?x=%2B48220000101",
         "/voip/calls.json?api_token=hunter2&q=220000101",
         "/voip/calls/220000101.json",
+        "/voip/nothing?callid=%2B48220000101&version=48220000101&48220000101=x",
         "/hook/supervoip/hunter2hunter2hunter2",
         "/Hooks/supervoip/hunter2hunter2hunter2/",
         "/hooks//hunter2hunter2hunter2",
