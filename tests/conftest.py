@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from callbus.local.rabbitmq import VHOST
 from callbus.local.system import System
 from tests.support.nodes import Postgres, RabbitMQ, running_postgres, running_rabbitmq, temporary_directory
 
@@ -62,11 +63,23 @@ def system() -> Iterator[System]:
             composed.stop()
 
 
-@pytest.fixture
-def own_rabbitmq() -> Iterator[RabbitMQ]:
-    """A broker of the test's own, to be stopped and killed at will. Mind the docstring of RabbitMQNode."""
+@pytest.fixture(scope="session")
+def spare_rabbitmq() -> Iterator[RabbitMQ]:
+    """The broker that is lent out by `own_rabbitmq`: to start one for each test would take longer than they do."""
     with running_rabbitmq() as node:
         yield node
+
+
+@pytest.fixture
+def own_rabbitmq(spare_rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+    """A broker that no other test uses meanwhile, to be stopped and killed at will. Mind the docstring of RabbitMQNode.
+
+    Its one virtual host is empty.
+    """
+    yield spare_rabbitmq
+    spare_rabbitmq.start()
+    spare_rabbitmq.delete_vhost(VHOST)
+    spare_rabbitmq.add_vhost(VHOST)
 
 
 @pytest.fixture

@@ -46,13 +46,13 @@ class RabbitMQ(RabbitMQNode):
     def new_vhost(self) -> str:
         """Create a virtual host and return its name (see `amqp_url`)."""
         vhost = f"test-{uuid.uuid4().hex[:12]}"
-        self.api("PUT", f"/vhosts/{vhost}", {})
-        self.api(
-            "PUT",
-            f"/permissions/{vhost}/{USER}",
-            {"configure": ".*", "write": ".*", "read": ".*"},
-        )
+        self.add_vhost(vhost)
         return vhost
+
+    def add_vhost(self, vhost: str) -> None:
+        """Create an empty virtual host."""
+        self.api("PUT", f"/vhosts/{vhost}", {})
+        self.api("PUT", f"/permissions/{vhost}/{USER}", {"configure": ".*", "write": ".*", "read": ".*"})
 
     def delete_vhost(self, vhost: str) -> None:
         """Delete a virtual host with all that is in it; its connections are closed by the broker."""
