@@ -12,6 +12,7 @@ from callbus.local.parts import CHECKOUT
 from callbus.local.ports import NoFreePort
 from callbus.local.processes import NotReady
 from callbus.local.system import AlreadyRunning, PortTaken, System
+from shared.errors import CallbusError
 
 PREFERRED_PORT = 8080
 LOOK_SECONDS = 1.0
@@ -24,6 +25,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: _interrupt(stopping))
     wanted = os.environ.get("CALLBUS_PORT")
+    if wanted and not (wanted.isascii() and wanted.isdecimal() and 0 < int(wanted) < 65536):
+        print(f"callbus: CALLBUS_PORT is not a port: {wanted}", file=sys.stderr)
+        return 1
     system = System(
         CHECKOUT / ".run",
         port=int(wanted) if wanted else None,
@@ -43,7 +47,7 @@ def main() -> int:
         return _watch(system, stopping)
     except _Interrupted:
         return 0
-    except (AlreadyRunning, NotReady, NoFreePort, PortTaken) as problem:
+    except (AlreadyRunning, NotReady, NoFreePort, PortTaken, CallbusError, OSError) as problem:
         print(f"callbus: {problem}", file=sys.stderr)
         return 1
     finally:

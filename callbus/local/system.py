@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from callbus.local import locks, ports, processes
 from callbus.local.files import write_private
@@ -155,6 +156,8 @@ class System:
     def _start(self, lock: int) -> None:
         if self._port is not None and not ports.is_free(self._port):
             raise PortTaken(f"port {self._port} is in use on 127.0.0.1")
+        if not urlsplit(self._postgres_dsn or "/any").path.strip("/"):
+            raise NotReady("CALLBUS_POSTGRES_DSN names no database, after which the services' roles are called")
         ports.refresh(self.directory / "ports.json")
         self.surroundings.prepare()
         for node in (self.rabbitmq, self.postgres):
