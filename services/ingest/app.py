@@ -23,6 +23,15 @@ from shared.http.auth import DIRECTORY
 NAME: Final = "ingest"
 
 _SCHEMA_CHECK_SECONDS: Final = 5.0
+# The last four: cut off, full, shutting down or starting, in the middle of an answer.
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +69,7 @@ def build(settings: Settings) -> web.Application:
 
 
 async def _refuse_unknown_schema(settings: Settings) -> None:
-    """Raise `UnknownSchema` where the database's version isn't ours. While it is away we start all the same."""
+    """Raise `UnknownSchema` where the database's version isn't ours. While it is away or full we start all the same."""
     try:
         async with asyncio.timeout(_SCHEMA_CHECK_SECONDS):
             connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
@@ -68,5 +77,5 @@ async def _refuse_unknown_schema(settings: Settings) -> None:
                 await migrations.check(connection, NAME)
             finally:
                 connection.terminate()
-    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError) as error:
+    except _AWAY as error:
         log.warning("schema_unchecked", reason=type(error).__name__)

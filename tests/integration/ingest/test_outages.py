@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+import asyncpg
 import orjson
 
 from services.ingest.settings import Settings
@@ -107,7 +109,9 @@ async def test_a_lost_database_stops_no_known_channel(
     assert keys(await take(amqp_url, "history.calls")) == {"call-1"}
 
 
-async def test_a_start_without_the_database_works_from_the_cache(configured: Settings, amqp_url: str) -> None:
+async def test_a_start_without_the_database_works_from_the_cache(
+    configured: Settings, amqp_url: str, database_dsn: str
+) -> None:
     cache = configured.data_dir / "ingest-directory.json"
     async with running(configured):
 
@@ -120,8 +124,15 @@ async def test_a_start_without_the_database_works_from_the_cache(configured: Set
     async with running(without) as client:
         assert await post(client, 1) == (200, None)
 
+    connection = await asyncpg.connect(database_dsn)
+    role = urlsplit(configured.postgres_dsn.get_secret_value()).username
+    await connection.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 0')
+    await connection.close()
+    async with running(configured) as client:  # it is there, but full
+        assert await post(client, 2) == (200, None)
+
     assert KEY.encode() not in cache.read_bytes()
-    assert keys(await take(amqp_url, "history.calls")) == {"call-1"}
+    assert keys(await take(amqp_url, "history.calls")) == {"call-1", "call-2"}
 
 
 async def test_a_start_without_anything_is_unready_and_503(tmp_path: Path) -> None:
