@@ -42,18 +42,19 @@ _FALLBACK_CHARSET: Final = "iso-8859-2"
 _CHARSET = re.compile(r"charset=\"?([\w.-]{2,40})", re.IGNORECASE)
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]{1,200})\"|([^\s;]{1,200}))", re.IGNORECASE)
 _SECRET_NAME = "(?:" + "|".join(sorted(CREDENTIALS, key=len, reverse=True)) + ")"
-# How a credential stands in each dress: (what leads to it)(it).
+# How a credential stands in each dress: (what leads to it)(it). All that leads to it is bounded: time stays linear.
 _SECRETS = tuple(
     re.compile(pattern.replace("NAME", _SECRET_NAME).encode(), re.IGNORECASE | re.DOTALL)
     for pattern in (
-        r'("NAME"\s*:\s*"|"NAME"\s*:\s*(?=[^\s"\[{]))((?<=")(?:[^"\\]|\\.)+|(?<!")[^\s,}]+)',  # JSON
-        r'("NAME"\s*:\s*)(\[[^\]]*\]|\{[^}]*\})',  # JSON, nested
-        r'(\sNAME\s*=\s*")([^"]+)',  # XML attribute
-        r"(\sNAME\s*=\s*')([^']+)",
-        r"(<(?:[\w.-]+:)?NAME(?:\s[^>]*)?>\s*(?:<!\[CDATA\[)?)([^<\]]+)",  # XML element
-        r'("NAME"\s*>)([^<]+)',  # <field name="token">
+        # JSON, flat and nested
+        r'("NAME"\s{0,20}:\s{0,20}"|"NAME"\s{0,20}:\s{0,20}(?=[^\s"\[{]))((?<=")(?:[^"\\]|\\.)+|(?<!")[^\s,}]+)',
+        r'("NAME"\s{0,20}:\s{0,20})(\[[^\]]{0,2000}\]|\{[^}]{0,2000}\})',
+        r'(\sNAME\s{0,20}=\s{0,20}")([^"]+)',  # XML attribute
+        r"(\sNAME\s{0,20}=\s{0,20}')([^']+)",
+        r"(<(?:[\w.-]{1,40}:)?NAME(?:\s[^>]{0,200})?>\s{0,20}(?:<!\[CDATA\[)?)([^<\]]+)",  # XML element
+        r'("NAME"\s{0,20}>)([^<]+)',  # <field name="token">
         r"((?:^|[&?\s])NAME=)([^&\s\"'<>]+)",  # form
-        r'(name="?NAME"?(?:;[^\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n)(.+?)(?=\r?\n--|\Z)',  # multipart
+        r'(name="?NAME"?(?:;[^\n]{0,200})?\r?\n(?:[^\r\n]{1,200}\r?\n){0,8}\r?\n)(.+?)(?=\r?\n--|\Z)',  # multipart
     )
 )
 _SHORTEST_SECRET: Final = 6

@@ -90,7 +90,9 @@ class Rejected:
             },
             fields=dict(parsed.fields) if parsed else None,
             raw=Raw.pack(
-                bodies.without_credentials(body, parsed.credentials if parsed else ())[: self._body_bytes],
+                bodies.without_credentials(body[: self._body_bytes], parsed.credentials if parsed else ())[
+                    : self._body_bytes
+                ],
                 method=request.method,
                 query=bodies.public_query(query),
                 content_type=content_type,

@@ -149,6 +149,13 @@ def test_requests_that_differ_in_a_letter_of_another_charset_are_two() -> None:
     assert parse(b"", "a=\udcb1", "").fields == parse(b"", "a=%B1", "").fields
 
 
+@pytest.mark.parametrize(
+    "piece", [b"<token ", b'"token":[', b'"token" ', b'name="token";', b'name="token"\na\n', b" token "]
+)
+def test_a_hostile_body_is_searched_in_linear_time(piece: bytes) -> None:
+    without_credentials(piece * (1_000_000 // len(piece)))  # quadratic, it would meet the time-out of all tests
+
+
 def test_what_only_looks_like_a_credential_stays() -> None:
     body = b'{"keys":"a","monkey":"b","text":"the key is gone"}'
 
