@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape
@@ -97,7 +98,8 @@ class Ledger:
 
     def __str__(self) -> str:
         answers = ", ".join(f"{count} {answer}" for answer, count in sorted(self.answers.items()))
-        return f"{self.sent} requests sent ({self.retried} of them repeats): {answers}"
+        took = f"{median(self.seconds):.3f} s, at most {max(self.seconds):.1f} s" if self.seconds else "never"
+        return f"{self.sent} requests sent ({self.retried} of them repeats): {answers}; accepted in {took}"
 
 
 class Provider:
