@@ -15,6 +15,7 @@ EXCHANGE: Final = "x-callbus-exchange"
 ROUTING_KEY: Final = "x-callbus-routing-key"
 
 _ERROR_LENGTH = 1000
+_HEADER_LENGTH = 1000
 
 
 class DeadLetter(NamedTuple):
@@ -37,9 +38,8 @@ def dead_message(
     delivery: Delivery, dead_queue: str, source_queue: str, *, reason: str, error: Exception, now: datetime
 ) -> Message:
     """Return the message that puts `delivery` into `dead_queue` by the default exchange."""
-    own = {key: value for key, value in delivery.headers.items() if isinstance(value, str | int) and _ours(key)}
     headers: dict[str, str | int] = {
-        **own,
+        **_surviving(delivery.headers),
         REASON: reason,
         ERROR: f"{type(error).__name__}: {error}"[:_ERROR_LENGTH],
         SOURCE_QUEUE: source_queue,
@@ -53,8 +53,7 @@ def dead_message(
 
 def replay_message(message_id: str, body: bytes, content_type: str, headers: Mapping[str, Any]) -> Message:
     """Return the message that puts a dead letter back into the one queue that it came from."""
-    kept = {key: value for key, value in headers.items() if isinstance(value, str | int) and _ours(key)}
-    return Message("", str(headers.get(SOURCE_QUEUE, "")), body, message_id, content_type, kept)
+    return Message("", str(headers.get(SOURCE_QUEUE, "")), body, message_id, content_type, _surviving(headers))
 
 
 def dead_letter(message_id: str, body: bytes, content_type: str, headers: Mapping[str, Any]) -> DeadLetter:
@@ -80,6 +79,15 @@ def original_address(exchange: str, routing_key: str, headers: Mapping[str, Any]
     return exchange, routing_key
 
 
-def _ours(key: str) -> bool:
-    """Whether a header survives death and replay: not the broker's own bookkeeping."""
-    return not key.startswith("x-") or key.startswith("x-callbus-")
+def _surviving(headers: Mapping[str, Any]) -> dict[str, str | int]:
+    """Return the headers that survive death and replay: not the broker's own bookkeeping, and nothing long.
+
+    All headers of a message must fit one frame together, or the broker closes the connection that publishes it.
+    """
+    return {
+        key: value
+        for key, value in headers.items()
+        if (not key.startswith("x-") or key.startswith("x-callbus-"))
+        and isinstance(value, str | int)
+        and len(str(value)) <= _HEADER_LENGTH
+    }

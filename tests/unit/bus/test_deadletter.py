@@ -49,6 +49,13 @@ def test_long_errors_are_cut() -> None:
     assert len(die(ValueError("x" * 5000))[1]["x-callbus-error"]) == 1000
 
 
+def test_headers_that_would_not_fit_a_frame_are_left_out() -> None:
+    monstrous = DELIVERY._replace(headers={"kept": "yes", "mine": "x" * 130_000})
+    message = dead_message(monstrous, "history.dead", "q", reason="r", error=ValueError(), now=NOW)
+    assert "mine" not in (message.headers or {})
+    assert (message.headers or {})["kept"] == "yes"
+
+
 def test_replayed_it_goes_to_its_queue_and_is_known_by_its_first_address() -> None:
     _message, headers = die(ValueError("no"))
     again = replay_message("id", b"{", "t", {**headers, "x-delivery-count": 3})
