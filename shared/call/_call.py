@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import overload
+from typing import cast, overload
 from uuid import UUID
 
 from shared.call._legs import ITSELF, Movement, Track, move
@@ -116,8 +116,8 @@ class Call:
         first = folded[0]
         if any(e.subject != first.subject for e in folded):
             raise ValueError("events of several calls")
-        told = [e for e in folded if not isinstance(e, CallRouted)]
-        decisions = [e for e in folded if isinstance(e, CallRouted)]
+        told = [cast(Told, e) for e in folded if type(e) is not CallRouted]
+        decisions = [e for e in folded if type(e) is CallRouted]
         return _look(cls, folded, told, decisions)
 
 
@@ -175,7 +175,7 @@ def _state(at: Movement) -> tuple[State | None, datetime | None]:
 
 
 def _started_at(folded: Sequence[Folded], told: Sequence[Told]) -> datetime:
-    moving = [e.time for e in told if not isinstance(e, CallNoted)] or [e.time for e in folded]
+    moving = [e.time for e in told if type(e) is not CallNoted] or [e.time for e in folded]
     return min([*moving, *(e.data.started_at for e in told if e.data.started_at is not None)])
 
 
@@ -183,7 +183,7 @@ def _cause(told: Sequence[Told], end: CallEnded | None) -> str | None:
     """Return the provider's word of the deciding end; where legs decide, the last leg's."""
     if end is not None:
         return end.data.cause
-    return next((e.data.cause for e in reversed(told) if isinstance(e, CallEnded) and e.data.cause), None)
+    return next((e.data.cause for e in reversed(told) if type(e) is CallEnded and e.data.cause), None)
 
 
 def _legs(at: Movement, ended_at: datetime | None) -> tuple[Leg, ...]:

@@ -181,9 +181,9 @@ def move(events: Sequence[Told]) -> Movement:
     at = Movement({}, [])
     legs_end_it = any(e.data.says_end == "leg" for e in events)
     for event in events:
-        if isinstance(event, CallRinging | CallAnswered):
+        if type(event) is CallRinging or type(event) is CallAnswered:
             _start(at, event)
-        elif isinstance(event, CallEnded):
+        elif type(event) is CallEnded:
             _end(at, event, legs_end_it)
     return at
 
@@ -193,9 +193,9 @@ def _start(at: Movement, event: CallRinging | CallAnswered) -> None:
     track = at.tracks.get(data.leg)
     if track is None:
         track = at.tracks[data.leg] = Track(data.leg, event.time)
-    elif at.ends and track.ended_at is not None and isinstance(event, CallRinging):
+    elif at.ends and track.ended_at is not None and type(event) is CallRinging:
         return  # no new round in a call that is over: the one that was stands
-    if isinstance(event, CallRinging):
+    if type(event) is CallRinging:
         track.ring(event.time, timedelta(seconds=data.leg_reopen_seconds))
     else:
         track.answer(event.time)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import cast
 
 from shared.events import CallAnswered, CallEnded, CallNoted, CallRinging, CallRouted, Event
 
 Told = CallRinging | CallAnswered | CallEnded | CallNoted
 Folded = Told | CallRouted
 
-_FOLDED = (CallRinging, CallAnswered, CallEnded, CallNoted, CallRouted)
+_FOLDED = frozenset((CallRinging, CallAnswered, CallEnded, CallNoted, CallRouted))
 
 
 def distinct(events: Iterable[Event]) -> list[Folded]:
@@ -18,11 +19,11 @@ def distinct(events: Iterable[Event]) -> list[Folded]:
     one trigger share its time, so the directory's version comes between.
     """
     by_id: dict[object, Folded] = {}
-    for event in events:
-        if isinstance(event, _FOLDED):
-            known = by_id.get(event.id)
-            if known is None or _copy_order(event) < _copy_order(known):
-                by_id[event.id] = event
+    # By type and not by `isinstance`, here and in the fold: pydantic makes the latter many times slower.
+    for event in (cast(Folded, e) for e in events if type(e) in _FOLDED):
+        known = by_id.get(event.id)
+        if known is None or _copy_order(event) < _copy_order(known):
+            by_id[event.id] = event
     return sorted(by_id.values(), key=_order)
 
 
@@ -31,4 +32,4 @@ def _copy_order(event: Folded) -> tuple[datetime, datetime, str]:
 
 
 def _order(event: Folded) -> tuple[datetime, int, int]:
-    return event.time, event.data.directory_version if isinstance(event, CallRouted) else 0, event.id.int
+    return event.time, event.data.directory_version if type(event) is CallRouted else 0, event.id.int

@@ -9,6 +9,7 @@ from shared.events import Authority, CallRouted, Recording
 
 _FIRST_WORD = ("direction", "from_", "to", "did", "queue", "call_key", "call_number", "ticket_number")
 _LAST_WORD = ("assignee", "client_id", "contact_id", "external_id")
+_LIVE = int(Authority.LIVE)
 
 
 def describe(events: Sequence[Told]) -> dict[str, Any]:
@@ -19,18 +20,17 @@ def describe(events: Sequence[Told]) -> dict[str, Any]:
     leg's record speaks of its leg, so for the call it counts as live.
     """
     told: dict[str, Any] = dict.fromkeys(_FIRST_WORD + _LAST_WORD)
-    authority: dict[str, Authority] = {}
+    weights: dict[str, int] = {}
     for event in events:
-        data = event.data
-        weight = data.authority if data.leg == ITSELF else min(data.authority, Authority.LIVE)
-        for names, last_word in ((_FIRST_WORD, weight > Authority.LIVE), (_LAST_WORD, True)):
+        said = event.data.__dict__  # half the time of twelve attributes, one by one
+        weight = said["authority"] if said["leg"] == ITSELF else min(said["authority"], _LIVE)
+        for names, last_word in ((_FIRST_WORD, weight > _LIVE), (_LAST_WORD, True)):
             for name in names:
-                value = getattr(data, name)
-                if value is None:
-                    continue
-                known = authority.get(name)
-                if known is None or weight > known or (weight == known and last_word):
-                    told[name], authority[name] = value, weight
+                value = said[name]
+                if value is not None:
+                    known = weights.get(name, -1)
+                    if weight > known or (last_word and weight == known):
+                        told[name], weights[name] = value, weight
     return told
 
 
