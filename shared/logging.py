@@ -221,6 +221,8 @@ def configure(service: str, level: str = "info", stream: BinaryIO | None = None)
     )
     logging.root.handlers[:] = [_LibraryLines([_mask_library_event, *tail], out)]
     # Libraries speak at "info" of every connection and request: theirs is read from "warning" on, unless debugging.
+    # It reports every lost connection with a traceback; shared/bus says the same in one line, with the reason.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     logging.root.setLevel(logging.DEBUG if level == "debug" else max(logging.WARNING, _LEVELS[level]))
 
 

@@ -1,6 +1,7 @@
 """Provider webhooks over HTTP: `GET|POST /hooks/<provider>/<key>`."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ from aiohttp.typedefs import Handler
 from services.ingest import metrics
 from services.ingest.adapter import Adapter, Event
 from services.ingest.errors import Incomplete, Refused, TooMuch, Unrecognised
-from services.ingest.intake import Arrival, Intake, NotDurable
+from services.ingest.intake import Arrival, Intake, NotDurable, note_oddities
 from services.ingest.limits import TokenBuckets
 from services.ingest.rejected import Refusal, Rejected, printable
 from services.ingest.settings import Settings
@@ -31,6 +32,8 @@ class Parts(NamedTuple):
     rates: TokenBuckets
 
 
+_DRY_RUN: Final = {"1": True, "true": True, "0": False, "false": False}
+
 PARTS: Final = web.AppKey("PARTS", Parts)
 
 
@@ -47,7 +50,7 @@ async def _hook(adapter: Adapter, request: web.Request) -> web.Response:
     except Unrecognised as unknown:
         response, outcome = await _unrecognised(adapter, request, seen, unknown), "unrecognised"
     except Problem as problem:
-        if not _is_dry_run(request):
+        if not seen.dry_run:
             await _keep(adapter, request, seen, problem)
         metrics.requests(adapter.name, "throttled" if problem.status == 429 else "refused").inc()
         raise
@@ -63,11 +66,12 @@ async def _hook(adapter: Adapter, request: web.Request) -> web.Response:
 
 
 class _Seen:
-    __slots__ = ("body", "channel")
+    __slots__ = ("body", "channel", "dry_run")
 
     def __init__(self) -> None:
         self.channel: Channel | None = None
         self.body = b""
+        self.dry_run = False
 
 
 async def _take(adapter: Adapter, request: web.Request, seen: _Seen) -> web.Response:
@@ -75,6 +79,7 @@ async def _take(adapter: Adapter, request: web.Request, seen: _Seen) -> web.Resp
     seen.channel = channel = await channel_of_key(request, request.match_info["key"], adapter.name)
     require_enabled(channel)
     _throttle(parts, channel)
+    seen.dry_run = _wants_dry_run(request)
     seen.body = await read_body(request)
     headers = request.headers
     arrival = Arrival(
@@ -87,13 +92,15 @@ async def _take(adapter: Adapter, request: web.Request, seen: _Seen) -> web.Resp
         traceparent=headers.get("traceparent"),
     )
     try:
-        events = parts.intake.read(arrival, adapter, channel).events
+        events, oddities = parts.intake.read(arrival, adapter, channel)
     except Unrecognised:
         raise
     except Refused as refused:
         raise _problem(refused) from refused
-    if arrival.query and _is_dry_run(request):
-        return _dry_run(request, events)
+    if seen.dry_run:
+        return _dry_run(request, events, oddities)
+    if oddities:
+        note_oddities(channel, oddities)
     if events:
         logging.bind(call_id=str(events[0].subject))
         await parts.intake.publish(events)
@@ -124,21 +131,29 @@ async def _keep(adapter: Adapter, request: web.Request, seen: _Seen, problem: Pr
 
 async def _unrecognised(adapter: Adapter, request: web.Request, seen: _Seen, unknown: Unrecognised) -> web.Response:
     """200, for the PBX did nothing wrong; but only once the broker has it, for it is to be applied some day."""
+    answer = _answer({"accepted": False, "request_id": request_id(request), "reason": str(unknown)})
+    if seen.dry_run or seen.channel is None:
+        return answer
+    note_oddities(seen.channel, (unknown.field,))
     refusal = Refusal(200, "unrecognised", str(unknown))
-    if not _is_dry_run(request) and not await request.app[PARTS].rejected.keep(
-        request, adapter.name, seen.channel, seen.body, refusal
-    ):
+    if not await request.app[PARTS].rejected.keep(request, adapter.name, seen.channel, seen.body, refusal):
         raise NotDurable("an unrecognised request could not be kept", 2.0)
-    return _answer({"accepted": False, "request_id": request_id(request), "reason": str(unknown)})
+    return answer
 
 
-def _is_dry_run(request: web.Request) -> bool:
-    return request.query.get("dry_run") == "1"
+def _wants_dry_run(request: web.Request) -> bool:
+    """Read `?dry_run=`. Raises `Problem` for a word that we don't know: a trial must not become a call."""
+    if not request.query_string:
+        return False
+    word = request.query.get("dry_run", "0").strip().lower()
+    if word not in _DRY_RUN:
+        raise Problem(422, detail="dry_run is 1 or 0", errors=[FieldError("dry_run", "is 1 or 0")])
+    return _DRY_RUN[word]
 
 
-def _dry_run(request: web.Request, events: list[Event]) -> web.Response:
+def _dry_run(request: web.Request, events: list[Event], oddities: Sequence[str]) -> web.Response:
     shown = [orjson.Fragment(event.to_json()) for event in events]
-    return _answer({"request_id": request_id(request), "events": shown})
+    return _answer({"request_id": request_id(request), "events": shown, "not_understood": list(oddities)})
 
 
 def _answer(body: dict[str, object]) -> web.Response:

@@ -10,7 +10,6 @@ import structlog
 
 from services.ingest import bodies, metrics
 from services.ingest.adapter import Adapter, Event, Mapped, Request
-from services.ingest.errors import Unrecognised
 from services.ingest.settings import Settings
 from shared import logging
 from shared.bus import Message, Publisher
@@ -61,14 +60,7 @@ class Intake:
         if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = None
         request = Request(channel, fields, arrival.received_at, arrival.request_id, raw, traceparent)
-        try:
-            mapped = adapter.to_events(request)
-        except Unrecognised as unknown:
-            _note_oddities(channel, (unknown.field,))
-            raise
-        if mapped.oddities:
-            _note_oddities(channel, mapped.oddities)
-        return mapped
+        return adapter.to_events(request)
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Return when the broker has confirmed `events`. Raises `NotDurable`."""
@@ -100,7 +92,8 @@ async def send(publisher: Publisher, messages: Sequence[Message], confirm_second
         raise NotDurable(str(error), _RETRY_AFTER_SECONDS) from error
 
 
-def _note_oddities(channel: Channel, fields: Sequence[str]) -> None:
+def note_oddities(channel: Channel, fields: Sequence[str]) -> None:
+    """Flag fields of a request that were not understood."""
     for field in fields:
         metrics.ODDITIES.labels(channel.provider, str(channel.id), field).inc()
     if logging.enabled("info"):

@@ -37,4 +37,4 @@ async def read_body(request: web.Request) -> bytes:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(413, detail=f"the body is larger than {limit} bytes")
+    return Problem(413, detail=f"the body is larger than {limit / 2**20:.3g} MiB")

@@ -175,7 +175,7 @@ async def test_a_body_over_the_limit_is_413(client: aiohttp.ClientSession, compr
     body = b"x" * 100_000
     headers = {"Content-Encoding": "gzip"} if compressed else {}
     async with client.post("/voip/echo", data=gzip.compress(body) if compressed else body, headers=headers) as answer:
-        assert (answer.status, await answer.json()) == (413, {"error": "the body is larger than 1000 bytes"})
+        assert (answer.status, await answer.json()) == (413, {"error": "the body is larger than 0.000954 MiB"})
 
 
 async def test_a_chunked_body_over_the_limit_is_413(client: aiohttp.ClientSession) -> None:

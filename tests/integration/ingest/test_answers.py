@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+import pytest
 
 from services.ingest.adapter import Adapter, Mapped
 from services.ingest.app import build
@@ -133,6 +134,22 @@ async def test_a_dry_run_of_what_is_refused_or_not_understood_says_so_and_keeps_
 
     assert (unknown[0], unknown[1]["accepted"], incomplete[0]) == (200, False, 422)
     assert await rejected(amqp_url) == []
+
+
+async def test_a_dry_run_says_what_it_did_not_understand(client: aiohttp.ClientSession) -> None:
+    _, body = await post(client, HOOK + "?dry_run=true", data={**END, "disposition": "WHAT"})
+
+    assert body["not_understood"] == ["disposition"]
+
+
+@pytest.mark.parametrize("word", ["yes", "", "2", "on"])
+async def test_a_mistyped_dry_run_never_becomes_a_call(
+    client: aiohttp.ClientSession, amqp_url: str, word: str
+) -> None:
+    code, body = await post(client, f"{HOOK}?dry_run={word}", data=END)
+
+    assert (code, body["errors"][0]["field"]) == (422, "dry_run")
+    assert await take(amqp_url, "history.calls") == []
 
 
 class Unused:
