@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from callbus.cli.commands import Commands, noun, verb
 from callbus.cli.environment import Environment
 from callbus.cli.output import Output
+from services.ingest.providers import BY_NAME
 from services.routing.errors import Invalid
 from services.routing.store import NewChannel
 from services.routing.urls import KEY_KINDS, webhook_url
@@ -69,6 +71,8 @@ async def create(arguments: argparse.Namespace, environment: Environment, output
     async with environment.store() as store:
         issued = await store.create_channel(new)
     output.one({"id": issued.id, **_named(environment, new.provider, issued.secret)})
+    if new.provider not in BY_NAME:
+        print(f"callbus: {new.provider} is not taken in yet: until it is, this URL answers 404", file=sys.stderr)
 
 
 async def show_list(arguments: argparse.Namespace, environment: Environment, output: Output) -> None:

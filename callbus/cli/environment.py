@@ -42,7 +42,7 @@ class Environment(NamedTuple):
         try:
             return self.values[name]
         except KeyError:
-            raise MissingSetting(f"{name} is not set, and there is no .run/env of a local run here") from None
+            raise MissingSetting(f"{name} is not set (.run/env is read only where no server is named)") from None
 
     @property
     def base_url(self) -> str:

@@ -27,7 +27,7 @@ def _lines(demo: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  {name:<12} {url}" for name, url in hooks.items())
     if token:
         yield f"API token of the demo account: {token}"
-    yield "More, for scripts: .run/demo.json; for the `callbus` command: set -a; . .run/env; set +a"
+    yield "More, for scripts: .run/demo.json. To manage it: .venv/bin/callbus --help"
     yield "Try:"
     if "supervoip" in hooks:
         yield f"  curl -d '{_CALL}' {hooks['supervoip']}"

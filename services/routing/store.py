@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
+import phonenumbers
 
 from services.routing.errors import Invalid, NotFound
 from services.routing.urls import KEY_KINDS
@@ -279,6 +280,8 @@ class Store:
 
     async def _insert_channel(self, new: NewChannel) -> int:
         _check_time_zone(new.time_zone)
+        if new.country not in phonenumbers.SUPPORTED_REGIONS:
+            raise Invalid(f"no such country: {new.country} (two letters, as in PL)")
         mapping = None if new.mapping is None else json.dumps(new.mapping)
         return await self._insert(
             _SQL.insert_channel,

@@ -19,7 +19,7 @@ _HEADER_LENGTH = 1000
 
 
 class DeadLetter(NamedTuple):
-    """One dead letter; `_asdict()` is JSON. `body` is text, undecodable bytes replaced; empty in a list."""
+    """One dead letter; `_asdict()` is JSON. `body` is text, undecodable bytes replaced; None in a list."""
 
     message_id: str
     reason: str
@@ -31,7 +31,7 @@ class DeadLetter(NamedTuple):
     routing_key: str
     content_type: str
     size: int
-    body: str = ""
+    body: str | None = None
 
 
 def dead_message(

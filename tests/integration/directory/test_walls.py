@@ -124,6 +124,8 @@ async def test_what_the_directory_does_not_take_is_told(store: Store) -> None:
         await store.create_channel(NewChannel(account_id=account, provider="manual", name="x"))
     with pytest.raises(Invalid, match="country"):
         await store.create_channel(NewChannel(account_id=account, provider="generic", name="x", country="Poland"))
+    with pytest.raises(Invalid, match="country"):
+        await store.create_channel(NewChannel(account_id=account, provider="generic", name="x", country="ZZ"))
     with pytest.raises(NotFound):
         await store.revoke_token(99)
     with pytest.raises(NotFound):

@@ -110,6 +110,15 @@ def test_edge_says_when_a_service_is_away_and_which(system: System) -> None:
     assert get(system.base_url + "/voip/calls.json")[0] == 200
 
 
+def test_edge_tells_a_provider_to_come_back_in_the_words_of_its_api(system: System) -> None:
+    system.stop_program("ingest")
+    status, headers, answer = get(system.base_url + "/hooks/supervoip/key")
+    assert (status, headers["Retry-After"], answer["accepted"]) == (503, "5", False)
+    assert answer["request_id"] == headers["X-Request-Id"]
+    system.restart("ingest")
+    assert get(system.base_url + "/hooks/supervoip/key")[0] == 200
+
+
 def test_killed_programs_come_back(system: System) -> None:
     pid = get(system.base_url + "/hooks/supervoip/key")[2]["pid"]
     system.kill("ingest")
