@@ -38,7 +38,9 @@ _STATUSES: Final = {theirs: ours for ours, theirs in STATUS.items()}
 _COLUMNS: Final = {
     "id": "id",
     "start_time": "started_at",
-    "duration": "coalesce(duration_seconds, extract(epoch FROM ended_at - started_at)::double precision)",
+    # As `_duration` reads it.
+    "duration": "coalesce(duration_seconds, talk_seconds,"
+    " CASE WHEN outcome IN ('busy', 'missed', 'canceled', 'failed') THEN 0 END)",
     "kind": "direction",
     "status": "coalesce(outcome, state, 'unknown')",
     "number_from": "coalesce(from_e164, from_raw)",
@@ -51,6 +53,7 @@ _COLUMNS: Final = {
     "created_at": "created_at",
     "updated_at": "updated_at",
 }
+_UNANSWERED: Final = frozenset({"busy", "missed", "canceled", "failed"})
 _ORDERS: Final = {
     **{name: f"{column} ASC NULLS LAST, id ASC" for name, column in _COLUMNS.items()},
     **{f"-{name}": f"{column} DESC NULLS LAST, id DESC" for name, column in _COLUMNS.items()},
@@ -72,7 +75,7 @@ def add_routes(app: web.Application, *, base_url: str) -> None:
 
 
 async def _list(request: web.Request, base_url: str) -> web.Response:
-    token = await account_token(request)
+    token = await account_token(request, "calls:read")
     channels = request.app[DIRECTORY].snapshot.channels_of.get(token.account_id, ())
     query = Query(request.query)
     wanted = _filter(query, channels)
@@ -90,7 +93,7 @@ async def _list(request: web.Request, base_url: str) -> web.Response:
 
 
 async def _show(request: web.Request) -> web.Response:
-    token = await account_token(request)
+    token = await account_token(request, "calls:read")
     id_ = int(request.match_info["id"])
     row = await request.app[READER].call_by_id(token.account_id, id_) if id_ < 2**63 else None
     if row is None:
@@ -122,12 +125,14 @@ def call_object(row: Row) -> dict[str, Any]:
 
 
 def _duration(row: Row) -> int | None:
-    """Whole seconds: as told, else from start to end; None while it goes on."""
-    if row["duration_seconds"] is not None:
-        return round(float(row["duration_seconds"]))
-    if row["ended_at"] is None:
-        return None
-    return max(0, round(float((row["ended_at"] - row["started_at"]).total_seconds())))
+    """Whole seconds: as told, else the talked time; 0 where nobody answered, None where nobody can say (yet).
+
+    Never from start to end: providers whose notifications come late, or once, would make a duration of the delay.
+    """
+    for told in (row["duration_seconds"], row["talk_seconds"]):
+        if told is not None:
+            return round(float(told))
+    return 0 if row["outcome"] in _UNANSWERED else None
 
 
 def _recording_url(row: Row) -> str | None:

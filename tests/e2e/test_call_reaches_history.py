@@ -94,6 +94,7 @@ async def test_a_call_in_any_of_the_providers_wire_formats_becomes_its_row(
         "number_to": "+48220000900",
         "kind": "incoming",
         "status": "ANSWERED",
+        "duration": 73,  # `billseconds`
         "voip_id": system.demo["channels"]["supervoip"]["id"],
     }
     assert {name: row[name] for name in expected} == expected
