@@ -9,6 +9,7 @@ from callbus.cli.commands import Commands, noun, verb
 from callbus.cli.environment import Environment
 from callbus.cli.output import Output
 from shared.clock import now
+from shared.directory import SCOPES
 
 
 def add_to(commands: Commands) -> None:
@@ -18,7 +19,14 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--account", type=int, required=True, metavar="ID")
     parser.add_argument("--name", required=True, help="what it is for")
     parser.add_argument("--user", type=int, metavar="ID", help="of this user; left out: the account's own")
-    parser.add_argument("--scope", action="append", default=[], help="narrow it to this; may be repeated")
+    allowed = ", ".join(f"{scope} (to {what})" for scope, what in SCOPES.items())
+    parser.add_argument(
+        "--scope",
+        action="append",
+        default=[],
+        choices=SCOPES,
+        help=f"what alone it may do, repeated for more: {allowed}; left out: all that its account or user may do",
+    )
     parser.add_argument("--days", type=_days, metavar="N", help="how long it is good; left out: until it is revoked")
     parser = verb(group, "list", show_list, "list tokens, without their values")
     parser.add_argument("--account", type=int, metavar="ID", help="of this account only")

@@ -34,7 +34,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _list(request: web.Request) -> web.Response:
-    token = await account_token(request)
+    token = await account_token(request, "calls:read")
     query = Query(request.query)
     page = Newest(
         before=_read_cursor(query),
@@ -51,7 +51,7 @@ async def _list(request: web.Request) -> web.Response:
 
 
 async def _show(request: web.Request) -> web.Response:
-    token = await account_token(request)
+    token = await account_token(request, "calls:read")
     uid = _uid(request.match_info["uid"])
     reader = request.app[READER]
     row = await reader.call_by_uid(token.account_id, uid) if uid is not None else None

@@ -2,6 +2,7 @@
 
 from shared.directory.errors import DirectoryUnavailable
 from shared.directory.model import (
+    SCOPES,
     Account,
     AgentState,
     Audience,
@@ -28,6 +29,7 @@ from shared.directory.reader import DirectoryReader
 from shared.directory.snapshot import Rows, Snapshot
 
 __all__ = [
+    "SCOPES",
     "Account",
     "AgentState",
     "Audience",

@@ -5,13 +5,16 @@ Hashes are hexadecimal; secrets themselves, sealed or not, are never here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 KeyKind = Literal["key", "crm_token"]
 Hours = dict[str, list[list[str]]]
 """By weekday, `{"mon": [["09:00", "17:00"]], …}`; a missing or empty day is closed."""
+SCOPES: Final[Mapping[str, str]] = {"calls:read": "read calls, and all that was told of them"}
+"""What an API token can be narrowed to, and what each scope allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +228,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An API token. No `user_id` = the account's own; no `scopes` = all that its account or user may do."""
+    """An API token. No `user_id` = the account's own; no scopes (of `SCOPES`) = all its account or user may do."""
 
     id: int
     account_id: int

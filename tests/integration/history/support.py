@@ -46,7 +46,7 @@ async def history_dsn(database_dsn: str) -> str:
 
 
 async def seed(connection: Any) -> None:
-    """Two accounts with a token each, and a channel."""
+    """Two accounts with a channel and a token each; the first has two more tokens, for reading and for all but that."""
     await connection.execute(
         "INSERT INTO directory.accounts (account_id, name) VALUES (1, 'Ours'), (2, 'Theirs') ON CONFLICT DO NOTHING"
     )
@@ -55,12 +55,19 @@ async def seed(connection: Any) -> None:
         " VALUES (1, 1, 'supervoip', 'One', 'Europe/Warsaw', 'PL'), (2, 2, 'supervoip', 'Two', 'UTC', 'PL')"
         " ON CONFLICT DO NOTHING"
     )
-    for account, name in ((1, "ours"), (2, "theirs")):
+    for account, name, scopes in (
+        (1, "ours", []),
+        (2, "theirs", []),
+        (1, "reader", ["calls:read"]),
+        (1, "writer", ["calls:write"]),
+    ):
         await connection.execute(
-            "INSERT INTO directory.tokens (account_id, name, token_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO directory.tokens (account_id, name, token_hash, scopes) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT DO NOTHING",
             account,
             name,
             hash_token(name),
+            scopes,
         )
 
 

@@ -85,7 +85,7 @@ async def test_a_call_is_answered_as_the_crm_writes_it(api: Api, suffix: str) ->
     item = items[0]
     assert call.from_
     assert call.to
-    assert call.ended_at
+    assert call.talk_seconds
     assert call.direction
     assert item == {
         "id": item["id"],
@@ -93,7 +93,7 @@ async def test_a_call_is_answered_as_the_crm_writes_it(api: Api, suffix: str) ->
         "number_from": call.from_.e164,
         "number_to": call.to.e164,
         "start_time": call.started_at.isoformat(),
-        "duration": round((call.ended_at - call.started_at).total_seconds()),
+        "duration": round(call.talk_seconds),
         "kind": call.direction.value,
         "status": "ANSWERED",
         "client_id": 7,
@@ -127,6 +127,16 @@ async def test_without_a_valid_token_there_is_a_401_in_the_crms_envelope(api: Ap
 async def test_without_a_valid_token_there_is_a_401_problem_under_api_v1(api: Api, path: str) -> None:
     status, body, headers = await api.get(path, token="wrong")
     assert (status, body["status"], headers["Content-Type"]) == (401, 401, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/voip/calls", "/voip/calls/1.json", "/api/v1/calls", f"/api/v1/calls/{uuid4()}"])
+async def test_a_token_whose_scopes_lack_reading_is_403_in_the_paths_envelope(api: Api, path: str) -> None:
+    status, body, _ = await api.get(path, token="writer")
+    assert status == 403
+    assert (
+        body["error" if path.startswith("/voip/") else "detail"] == "the API token's scopes do not include calls:read"
+    )
+    assert (await api.get(path, token="reader"))[0] == (await api.get(path))[0]
 
 
 async def test_another_accounts_call_looks_exactly_like_an_unknown_one(api: Api) -> None:
@@ -185,6 +195,40 @@ async def test_lists_are_newest_first_by_page_with_links_to_the_others(api: Api)
     assert links == {
         f'rel="{rel}"': base.format(page) for rel, page in {"first": 1, "prev": 1, "next": 3, "last": 3}.items()
     }
+
+
+async def test_a_duration_is_told_or_talked_and_never_made_of_when_notifications_came(api: Api) -> None:
+    def story(key: str, *ends: Outcome) -> Story:
+        story = Story(key)
+        story.ring()
+        for outcome in ends:
+            story.end(outcome)
+        story.note(external_id=key)
+        return story
+
+    told, talked = story("told", Outcome.ANSWERED), story("talked", Outcome.ANSWERED)
+    told.note(duration_seconds=1000.4)
+    answered = story("untold", Outcome.ANSWERED).events
+    untold = [
+        event.model_copy(update={"data": event.data.model_copy(update={"talk_seconds": None})}) for event in answered
+    ]
+    await api.store(
+        told.events,
+        talked.events,
+        *(story(word.value, word).events for word in Outcome if word is not Outcome.ANSWERED),
+        story("ringing").events,
+        untold,
+    )
+    _, items, _ = await api.get("/voip/calls.json?order_by=-duration")
+    durations = {item["external_id"]: item["duration"] for item in items}
+    assert durations == {
+        "told": 1000,
+        "talked": round(Call.of(talked.events).talk_seconds or 0),
+        **dict.fromkeys(("busy", "missed", "canceled", "failed"), 0),
+        **dict.fromkeys(("unknown", "ringing", "untold")),
+    }
+    assert list(durations)[:2] == ["told", "talked"]
+    assert set(list(durations)[-3:]) == {"unknown", "ringing", "untold"}
 
 
 async def test_calls_are_ordered_by_any_field_both_ways(api: Api) -> None:
