@@ -1,20 +1,29 @@
 """Folds stored calls again, from their events and by the same code: after a change of what a call looks like.
 
-The CRM's ids, `created_at` and the revisions stay; a revision rises where the outcome is now another one.
+The CRM's ids, `created_at` and the revisions stay; a revision rises where the outcome is now another one. By hand:
+`python -m services.history.rebuild [uid ...]`, with the service's own settings.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from pydantic import ValidationError
 
 from services.history.errors import database_errors
 from services.history.rows import CallRow, columns, fold
+from services.history.settings import Settings
 from services.history.writer import SQL
+from shared.db import create_pool
+from shared.db.migrations import check
+from shared.errors import CallbusError
 
 _STEP: Final = 200
 
@@ -44,3 +53,35 @@ async def _rebuild(connection: Any, accounts: dict[UUID, int]) -> None:
             essences[uid].append(essence)
         rows = [fold(uid, accounts[uid], (), essences[uid]) for uid in uids]
         await connection.execute(SQL.update_calls, *columns(rows))
+
+
+async def _run(uids: Sequence[UUID]) -> int:
+    dsn = Settings().postgres_dsn.get_secret_value()
+    async with await create_pool(dsn, application_name="callbus history rebuild", max_size=2) as pool:
+        with database_errors():
+            await check(pool, "history")
+        return await rebuild(pool, uids or None)
+
+
+def main() -> int:
+    """Rebuild what the arguments name; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m services.history.rebuild",
+        description="Folds stored calls again from their events, as history would if they came now, and says how many."
+        " Safe while history runs, and safe to repeat. Settings: history's own CALLBUS_* variables.",
+    )
+    parser.add_argument("uids", nargs="*", type=UUID, metavar="uid", help="only these calls; left out: all of them")
+    arguments = parser.parse_args()
+    try:
+        done = asyncio.run(_run(arguments.uids))
+    except ValidationError as error:  # names the variables, never what they hold
+        parser.error("; ".join(f"CALLBUS_{each['loc'][0]}".upper() + f": {each['msg']}" for each in error.errors()))
+    except CallbusError as error:
+        sys.stderr.write(f"rebuild: {error}\n")
+        return 1
+    sys.stdout.write(f"{done} calls rebuilt\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -21,6 +24,8 @@ from shared.errors import Permanent
 from shared.events import CallMissed, MissedData, Outcome, Party
 from tests.integration.history.support import expected, stored_calls, stored_events
 from tests.support.histories import Story, Told, history, shuffled_with_repeats, traffic
+
+NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 
 
 def arrived(events: list[Told]) -> list[Arrived]:
@@ -198,6 +203,42 @@ async def test_rebuilding_some_calls_leaves_the_others_alone(writer: Writer, poo
     assert await rebuild(pool, [calls[1][0].subject]) == 1
     wrong = await pool.fetchval("SELECT count(*) FROM history.calls WHERE from_raw = 'wrong'")
     assert wrong == 3
+
+
+@pytest.mark.parametrize("which", ["one", "all"])
+async def test_rebuilding_by_hand_says_how_many_calls_it_was(writer: Writer, dsn: str, pool: Any, which: str) -> None:
+    calls = list(traffic(3))
+    for call in calls:
+        await writer.store(arrived(call))
+    await pool.execute("UPDATE history.calls SET from_raw = 'wrong'")
+    uids = [str(calls[0][0].subject)] if which == "one" else []
+    count = 1 if which == "one" else 3
+    assert await by_hand(*uids, CALLBUS_POSTGRES_DSN=dsn, CALLBUS_AMQP_URL=NOWHERE) == (0, f"{count} calls rebuilt\n")
+    assert await pool.fetchval("SELECT count(*) FROM history.calls WHERE from_raw <> 'wrong'") == count
+
+
+async def test_rebuilding_by_hand_says_in_a_line_why_it_cannot(dsn: str) -> None:
+    assert await by_hand(CALLBUS_POSTGRES_DSN=f"{dsn}_away", CALLBUS_AMQP_URL=NOWHERE) == (1, "")
+    assert await by_hand(CALLBUS_AMQP_URL=NOWHERE) == (2, "")
+    code, said = await by_hand("--help")
+    assert (code, said.startswith("usage: python -m services.history.rebuild")) == (0, True)
+
+
+async def by_hand(*arguments: str, **settings: str) -> tuple[int | None, str]:
+    """Run it with these settings alone; return exit code and stdout, having seen that stderr has no traceback."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLBUS_")} | settings
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.history.rebuild",
+        *arguments,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert b"Traceback" not in err
+    return process.returncode, out.decode()
 
 
 async def test_a_body_is_kept_in_two_parts_that_together_are_the_message(
