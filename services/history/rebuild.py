@@ -79,7 +79,7 @@ def main() -> int:
     except CallbusError as error:
         sys.stderr.write(f"rebuild: {error}\n")
         return 1
-    sys.stdout.write(f"{done} calls rebuilt\n")
+    sys.stdout.write(f"calls rebuilt: {done}\n")
     return 0
 
 

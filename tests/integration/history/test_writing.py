@@ -213,7 +213,7 @@ async def test_rebuilding_by_hand_says_how_many_calls_it_was(writer: Writer, dsn
     await pool.execute("UPDATE history.calls SET from_raw = 'wrong'")
     uids = [str(calls[0][0].subject)] if which == "one" else []
     count = 1 if which == "one" else 3
-    assert await by_hand(*uids, CALLBUS_POSTGRES_DSN=dsn, CALLBUS_AMQP_URL=NOWHERE) == (0, f"{count} calls rebuilt\n")
+    assert await by_hand(*uids, CALLBUS_POSTGRES_DSN=dsn, CALLBUS_AMQP_URL=NOWHERE) == (0, f"calls rebuilt: {count}\n")
     assert await pool.fetchval("SELECT count(*) FROM history.calls WHERE from_raw <> 'wrong'") == count
 
 
