@@ -143,9 +143,7 @@ async def test_a_dry_run_says_what_it_did_not_understand(client: aiohttp.ClientS
 
 
 @pytest.mark.parametrize("word", ["yes", "", "2", "on"])
-async def test_a_mistyped_dry_run_never_becomes_a_call(
-    client: aiohttp.ClientSession, amqp_url: str, word: str
-) -> None:
+async def test_a_mistyped_dry_run_never_becomes_a_call(client: aiohttp.ClientSession, amqp_url: str, word: str) -> None:
     code, body = await post(client, f"{HOOK}?dry_run={word}", data=END)
 
     assert (code, body["errors"][0]["field"]) == (422, "dry_run")
