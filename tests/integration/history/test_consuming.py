@@ -33,10 +33,17 @@ from tests.support.nodes import Postgres
 
 
 async def all_stored(connection: asyncpg.Connection[Any], events: Sequence[Told]) -> None:
-    """Wait until as many events are stored."""
+    """Wait until every event is stored, and of its copies the one received first: a later one may have come before."""
+    ids, received = [event.id for event in events], [event.receivedat for event in events]
 
     async def there() -> bool:
-        return bool(await connection.fetchval("SELECT count(*) FROM history.events") >= len(events))
+        stored = await connection.fetchval(
+            "SELECT count(*) FROM history.events"
+            " JOIN unnest($1::uuid[], $2::timestamptz[]) AS told (id, received_at) USING (id, received_at)",
+            ids,
+            received,
+        )
+        return bool(stored == len(events))
 
     await until(there, f"{len(events)} events are stored")
 
