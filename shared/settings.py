@@ -58,6 +58,13 @@ class ServiceSettings(HttpSettings):
     )
     data_dir: Path = Field(default=Path("/var/lib/callbus"), description="Folder for state on disk.")
     master_key_file: Path | None = Field(default=None, description="File with the 32-byte master key, in base64.")
+    recordings_url: str = Field(
+        default="file:///var/lib/callbus/recordings",
+        description="The store of recordings: file:///folder, or s3://, gs://, az:// with a bucket.",
+    )
+    link_key_file: Path | None = Field(
+        default=None, description="File with the key that signs links to recordings, the same for ingest and history."
+    )
     operator_token_file: Path | None = Field(
         default=None, description="File with the operators' token; without it there is no operator API."
     )

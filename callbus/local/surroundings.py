@@ -27,6 +27,7 @@ class Surroundings:
     ) -> None:
         self.directory = directory
         self.secrets = directory / "secrets"
+        self.recordings = directory / "recordings"
         self.replicas = replicas
         self._edge_port = edge_port
         self._preferred_edge_port = preferred_edge_port
@@ -34,10 +35,11 @@ class Surroundings:
     def prepare(self) -> None:
         """Create directories and secrets; secrets of an earlier run are kept."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        for private in (self.secrets, self.directory / "data", self.directory / "log"):
+        for private in (self.secrets, self.directory / "data", self.directory / "log", self.recordings):
             private.mkdir(mode=0o700, exist_ok=True)
         secret(self.secrets / "master.key", lambda: base64.b64encode(secrets.token_bytes(32)).decode())
         secret(self.secrets / "operator.token", lambda: secrets.token_urlsafe(32))
+        secret(self.secrets / "link.key", lambda: secrets.token_urlsafe(32))
         for role in ROLES:
             self._password(role)
         for program in self.programs():
@@ -94,6 +96,8 @@ class Surroundings:
             "CALLBUS_BASE_URL": self.base_url,
             "CALLBUS_MASTER_KEY_FILE": str(self.secrets / "master.key"),
             "CALLBUS_OPERATOR_TOKEN_FILE": str(self.secrets / "operator.token"),
+            "CALLBUS_LINK_KEY_FILE": str(self.secrets / "link.key"),
+            "CALLBUS_RECORDINGS_URL": self.recordings.as_uri(),
             "CALLBUS_DATA_DIR": str(self.directory / "data" / program),
         }
 

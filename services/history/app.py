@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
-import asyncpg
 from aiohttp import web
 
 from services.history import api, crm
 from services.history.consumer import Consumer
-from services.history.database import Database
 from services.history.reading import READER, Reader
 from services.history.settings import Settings
 from services.history.writer import Writer
 from shared.bus import Broker
 from shared.bus.dead import DeadLetters
-from shared.db import PostgresSuspects, create_pool
+from shared.db import PostgresSuspects, opened_pool
+from shared.db.database import Database
 from shared.directory import DirectoryReader, Part
 from shared.http import Readiness, cancel, create_app, run_in_background
 from shared.http.admin import add_dead_letters, read_operator_token
@@ -39,13 +35,16 @@ def create(settings: Settings) -> web.Application:
         add_dead_letters(app, read_operator_token(settings.operator_token_file), letters)
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
+        dsn = settings.postgres_dsn.get_secret_value()
         async with (
-            _pool(settings, "callbus history", seconds=30) as writing,
-            _pool(settings, "callbus history api", seconds=settings.history_read_seconds) as reading,
+            opened_pool(dsn, application_name="callbus history") as writing,
+            opened_pool(
+                dsn, application_name="callbus history api", command_timeout_seconds=settings.history_read_seconds
+            ) as reading,
         ):
-            database = Database(writing)
+            database = Database(writing, "history")
             directory = DirectoryReader(
-                settings.postgres_dsn.get_secret_value(),
+                dsn,
                 [Part.TOKENS, Part.CHANNELS],
                 application_name="callbus history directory",
             )
@@ -82,18 +81,3 @@ def create(settings: Settings) -> web.Application:
 async def _consume(broker: Broker, database: Database) -> None:
     await database.until_known()
     await broker.run()
-
-
-@asynccontextmanager
-async def _pool(settings: Settings, name: str, *, seconds: float) -> AsyncIterator[asyncpg.Pool[Any]]:
-    pool = await create_pool(
-        settings.postgres_dsn.get_secret_value(), application_name=name, command_timeout_seconds=seconds
-    )
-    try:
-        yield pool
-    finally:
-        try:
-            async with asyncio.timeout(5):
-                await pool.close()
-        except TimeoutError:
-            pool.terminate()

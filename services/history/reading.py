@@ -13,9 +13,9 @@ import asyncpg
 from aiohttp import web
 
 from services.history.bodies import Body
-from services.history.database import Database
-from services.history.errors import database_errors
 from shared.db import Queries
+from shared.db.database import Database
+from shared.db.errors import database_errors
 
 SQL: Final = Queries.load(Path(__file__).parent / "sql" / "reading.sql")
 _WANTED: Final = SQL.wanted.rstrip(";")

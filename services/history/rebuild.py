@@ -17,11 +17,11 @@ from uuid import UUID
 import asyncpg
 from pydantic import ValidationError
 
-from services.history.errors import database_errors
 from services.history.rows import CallRow, columns, fold
 from services.history.settings import Settings
 from services.history.writer import SQL
 from shared.db import create_pool
+from shared.db.errors import database_errors
 from shared.db.migrations import check
 from shared.errors import CallbusError
 

@@ -16,10 +16,11 @@ from uuid import UUID
 
 import asyncpg
 
-from services.history.errors import ForeignCall, database_errors
+from services.history.errors import ForeignCall
 from services.history.rows import CallRow, columns, fold
 from services.history.stored import Arrived
 from shared.db import Queries
+from shared.db.errors import database_errors
 
 SQL: Final = Queries.load(Path(__file__).parent / "sql" / "writing.sql")
 _ATTEMPTS = 4

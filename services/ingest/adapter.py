@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
+from uuid import UUID
 
 from services.ingest.bodies import Fields
 from shared.directory import Channel
@@ -34,16 +35,20 @@ class Request:
     request_id: str
     raw: Raw
     traceparent: str | None = None
+    event: str = ""
+    """The event that the URL names, of those in `Adapter.path_events`."""
 
 
 class Mapped(NamedTuple):
     """The events that a request tells of (none where it concerns no call), and what in it we did not understand.
 
-    `oddities` are words such as "disposition": the events are right without it, but somebody should look.
+    `oddities` are words such as "disposition": the events are right without it, but somebody should look. `sent_at` is
+    the provider's clock when it sent this, where it says so: how far it is from ours is a metric per channel.
     """
 
     events: list[Event]
     oddities: tuple[str, ...] = ()
+    sent_at: datetime | None = None
 
 
 class Adapter(NamedTuple):
@@ -52,23 +57,34 @@ class Adapter(NamedTuple):
     name: str  # in URLs, metrics and rows: never renamed
     says: Says
     to_events: Callable[[Request], Mapped]
+    path_events: tuple[str, ...] = ()
+    """Where the event is a segment of the URL behind the key: the segments that there are."""
 
 
 def envelope(
-    kind: type[E], request: Request, data: CallData, *, ordinal: int = 0, identity: Mapping[str, str] | None = None
+    kind: type[E],
+    request: Request,
+    data: CallData,
+    *,
+    ordinal: int = 0,
+    identity: Mapping[str, str] | None = None,
+    uid: UUID | None = None,
+    time: datetime | None = None,
 ) -> E:
-    """Return `data` as an event of `kind` at the time when we received it.
+    """Return `data` as an event of `kind`.
 
-    Its id comes from the request's fields (or `identity`) and `ordinal`, so that a retry is the same event.
-    `data.call_key` names the call.
+    Its id comes from the request's fields (or `identity`) and `ordinal`, so that a retry is the same event. The call is
+    `uid`, by default the one that `data.call_key` names. `time` is for providers of which every message tells it; by
+    default it is when we received the request.
     """
     channel = request.channel
-    uid = call_uid(channel.id, data.call_key or "")
+    if uid is None:
+        uid = call_uid(channel.id, data.call_key or "")
     return kind(
         id=event_id(uid, request.fields if identity is None else identity, ordinal),
         source=f"/ingest/{channel.provider}/{channel.id}",
         subject=uid,
-        time=request.received_at,
+        time=time or request.received_at,
         receivedat=request.received_at,
         account=channel.account_id,
         requestid=request.request_id,

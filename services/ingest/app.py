@@ -8,14 +8,14 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from services.ingest.handlers import PARTS, Parts, hook
+from services.ingest import hooks
+from services.ingest.door import PARTS, POOL, Parts
 from services.ingest.intake import Intake
 from services.ingest.limits import TokenBuckets
-from services.ingest.providers import ADAPTERS
 from services.ingest.rejected import Rejected
 from services.ingest.settings import Settings
 from shared.bus import Broker
-from shared.db import migrations
+from shared.db import migrations, opened_pool
 from shared.directory import DirectoryReader, Part
 from shared.http import Readiness, cancel, create_app, run_in_background
 from shared.http.auth import DIRECTORY
@@ -23,6 +23,7 @@ from shared.http.auth import DIRECTORY
 NAME: Final = "ingest"
 
 _SCHEMA_CHECK_SECONDS: Final = 5.0
+_STATEMENT_SECONDS: Final = 5.0  # a provider waits for the answer
 # The last four: cut off, full, shutting down or starting, in the middle of an answer.
 _AWAY: Final = (
     OSError,
@@ -43,7 +44,7 @@ def build(settings: Settings) -> web.Application:
     broker = Broker(settings.amqp_url.get_secret_value(), name=NAME)
     directory = DirectoryReader(
         settings.postgres_dsn.get_secret_value(),
-        [Part.CHANNELS, Part.KEYS],
+        [Part.CHANNELS, Part.KEYS, Part.PARTNERS, Part.PEOPLE, Part.ROUTES],
         application_name=NAME,
         cache_file=settings.data_dir / "ingest-directory.json",
     )
@@ -55,16 +56,20 @@ def build(settings: Settings) -> web.Application:
 
     async def background(app: web.Application) -> AsyncIterator[None]:
         await _refuse_unknown_schema(settings)
-        tasks = [run_in_background(app, "broker", broker.run()), run_in_background(app, "directory", directory.run())]
-        yield
-        for task in reversed(tasks):
-            await cancel(task)
+        dsn = settings.postgres_dsn.get_secret_value()
+        # Only for APIs that need it; where it is away, webhooks are taken all the same, so it is no part of readiness.
+        async with opened_pool(dsn, application_name=NAME, command_timeout_seconds=_STATEMENT_SECONDS) as pool:
+            app[POOL] = pool
+            tasks = [
+                run_in_background(app, "broker", broker.run()),
+                run_in_background(app, "directory", directory.run()),
+            ]
+            yield
+            for task in reversed(tasks):
+                await cancel(task)
 
     app.cleanup_ctx.append(background)
-    for adapter in ADAPTERS:
-        for path in (f"/hooks/{adapter.name}/{{key}}", f"/hooks/{adapter.name}/{{key}}/"):
-            for method in ("GET", "POST"):
-                app.router.add_route(method, path, hook(adapter))
+    hooks.add_routes(app)
     return app
 
 

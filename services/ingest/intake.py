@@ -47,8 +47,8 @@ class Intake:
         self._publisher = publisher
         self._confirm_seconds = settings.confirm_seconds
 
-    def read(self, arrival: Arrival, adapter: Adapter, channel: Channel) -> Mapped:
-        """Return the events of a request. Raises `errors.Refused`."""
+    def read(self, arrival: Arrival, adapter: Adapter, channel: Channel, event: str = "") -> Mapped:
+        """Return the events of a request; `event` is the one that the URL names. Raises `errors.Refused`."""
         fields, credentials = bodies.parse(arrival.body, arrival.query, arrival.content_type)
         raw = Raw.pack(
             _public_body(arrival.body, credentials),
@@ -59,7 +59,7 @@ class Intake:
         traceparent = arrival.traceparent
         if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = None
-        request = Request(channel, fields, arrival.received_at, arrival.request_id, raw, traceparent)
+        request = Request(channel, fields, arrival.received_at, arrival.request_id, raw, traceparent, event)
         return adapter.to_events(request)
 
     async def publish(self, events: Sequence[Event]) -> None:

@@ -118,10 +118,12 @@ def _parsed(body: bytes, query: str, content_type: str) -> bodies.Parsed | None:
 
 
 def _path_without_key(request: web.Request) -> str:
-    key = request.match_info["key"]
-    digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
-    template = request.match_info.route.resource
-    return template.canonical.replace("{key}", digest) if template is not None else ""
+    path = template.canonical if (template := request.match_info.route.resource) is not None else ""
+    for name, value in request.match_info.items():
+        if name == "key":
+            value = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:8]
+        path = path.replace(f"{{{name}}}", bodies.clean(value)[:_LONGEST_HEADER])
+    return path
 
 
 def printable(text: str) -> str:

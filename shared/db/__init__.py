@@ -1,7 +1,17 @@
 """PostgreSQL for every service: pool, named SQL files, migrations, suspects. See README.md."""
 
-from shared.db.pool import create_pool
+from shared.db.database import Database
+from shared.db.errors import DatabaseUnavailable, database_errors
+from shared.db.pool import create_pool, opened_pool
 from shared.db.queries import Queries
 from shared.db.suspects import PostgresSuspects
 
-__all__ = ["PostgresSuspects", "Queries", "create_pool"]
+__all__ = [
+    "Database",
+    "DatabaseUnavailable",
+    "PostgresSuspects",
+    "Queries",
+    "create_pool",
+    "database_errors",
+    "opened_pool",
+]

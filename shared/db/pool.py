@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import asyncpg
 
 CONNECT_TIMEOUT_SECONDS = 5.0
+_CLOSE_SECONDS: Final = 5.0
 
 
 async def create_pool(
@@ -40,6 +43,20 @@ async def create_pool(
             "idle_in_transaction_session_timeout": "60000",
         },
     )
+
+
+@asynccontextmanager
+async def opened_pool(dsn: str, **options: Any) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
+    """Yield a pool made with the options of `create_pool`; closed afterwards, by force where that takes long."""
+    pool = await create_pool(dsn, **options)
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
 
 
 def _milliseconds(seconds: float) -> str:

@@ -169,6 +169,7 @@ class CallData(Model):
     external_id: str | None = None
     call_number: int | None = Field(None, description="Number under which an API answered for this call.")
     ticket_number: int | None = None
+    department_id: int | None = Field(None, description="Department that the ticket of this call goes to.")
     deleted: bool = Field(False, description="A tombstone: hidden in every API from now on.")
     says_end: Literal["call", "leg"] = Field(
         "call", description="`leg`: this provider never ends the call itself, so the end of its last live leg does."

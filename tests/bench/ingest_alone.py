@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from services.ingest.app import NAME, build
-from services.ingest.handlers import PARTS, Parts
+from services.ingest.door import PARTS, Parts
 from services.ingest.intake import Intake
 from services.ingest.limits import TokenBuckets
 from services.ingest.rejected import Rejected

@@ -6,5 +6,6 @@ from typing import Final
 from services.ingest.adapter import Adapter
 from services.ingest.providers import supervoip
 
-ADAPTERS: Final[tuple[Adapter, ...]] = (supervoip.ADAPTER,)
-BY_NAME: Final[Mapping[str, Adapter]] = {adapter.name: adapter for adapter in ADAPTERS}
+HOOKS: Final[tuple[Adapter, ...]] = (supervoip.ADAPTER,)
+"""Those that post to `/hooks/<name>/<key>`."""
+BY_NAME: Final[Mapping[str, Adapter]] = {adapter.name: adapter for adapter in HOOKS}

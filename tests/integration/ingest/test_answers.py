@@ -11,7 +11,7 @@ import pytest
 
 from services.ingest.adapter import Adapter, Mapped
 from services.ingest.app import build
-from services.ingest.handlers import PARTS
+from services.ingest.door import PARTS
 from services.ingest.intake import Arrival, Intake
 from services.ingest.settings import Settings
 from shared.bus import Message
@@ -160,7 +160,7 @@ class Unused:
 class Faulty(Intake):
     """An intake whose mapping has a fault."""
 
-    def read(self, arrival: Arrival, adapter: Adapter, channel: Channel) -> Mapped:
+    def read(self, arrival: Arrival, adapter: Adapter, channel: Channel, event: str = "") -> Mapped:
         raise RuntimeError("a mapping with a fault")
 
 

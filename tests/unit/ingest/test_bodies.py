@@ -14,7 +14,7 @@ from services.ingest.adapter import Adapter
 from services.ingest.bodies import MAX_FIELDS, MAX_NAME, MAX_VALUE, parse, public_query, without_credentials
 from services.ingest.errors import Refused, TooMuch, Unreadable
 from services.ingest.intake import Arrival, Intake
-from services.ingest.providers import ADAPTERS
+from services.ingest.providers import HOOKS
 from shared.directory import Channel
 from shared.events import parse as parse_event
 from tests.unit.ingest.test_providers import Silent, settings
@@ -133,7 +133,7 @@ def test_credentials_in_a_body_are_replaced_by_the_beginning_of_their_hash(body:
 def test_nothing_of_a_credential_stays_however_it_is_written(body: bytes) -> None:
     arrival = Arrival("POST", "status=callend&callid=a", "", body, datetime(2026, 3, 2, tzinfo=UTC), "request-1", None)
 
-    data = Intake(Silent(), settings()).read(arrival, ADAPTERS[0], CHANNEL).events[0].data
+    data = Intake(Silent(), settings()).read(arrival, HOOKS[0], CHANNEL).events[0].data
 
     assert data.raw is not None
     assert b"hunter2" not in data.raw.unpack().replace(b"\0", b"")
@@ -287,7 +287,7 @@ def events_or_refusal(adapter: Adapter, body: bytes, query: str, content_type: s
         assert parse_event(event.to_json()) == event
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+@pytest.mark.parametrize("adapter", HOOKS, ids=lambda adapter: adapter.name)
 @given(sent=flat, dress=st.sampled_from(DRESSES))
 def test_any_fields_become_events_that_can_be_read_or_a_refusal(
     adapter: Adapter, sent: dict[str, str], dress: Callable[[dict[str, str]], bytes]
@@ -295,7 +295,7 @@ def test_any_fields_become_events_that_can_be_read_or_a_refusal(
     events_or_refusal(adapter, dress(sent), "", "")
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+@pytest.mark.parametrize("adapter", HOOKS, ids=lambda adapter: adapter.name)
 @given(
     prefix=st.sampled_from(
         [b"", b"{", b"[", b"<a ", b"<?xml", b"--b\r\n", b"a=", b"\xff\xfe", b"--b form-data; name=x"]

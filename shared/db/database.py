@@ -8,8 +8,7 @@ from typing import Any, Final, Never
 import asyncpg
 import structlog
 
-from services.history.errors import DatabaseUnavailable, database_errors
-from shared.db.errors import UnknownSchema
+from shared.db.errors import DatabaseUnavailable, UnknownSchema, database_errors
 from shared.db.migrations import check
 
 _INTERVAL_SECONDS: Final = 2.0
@@ -19,10 +18,11 @@ log = structlog.get_logger(__name__)
 
 
 class Database:
-    """Asks every few seconds. Until the schema was found to be known, history neither reads nor writes."""
+    """Asks every few seconds. Until its schema was found to be known, `service` neither reads nor writes."""
 
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(self, pool: asyncpg.Pool[Any], service: str) -> None:
         self._pool = pool
+        self._service = service
         self._known = asyncio.Event()
         self._ok, self._reason = False, "not asked yet"
 
@@ -33,11 +33,11 @@ class Database:
             await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def probe(self) -> bool:
-        """Return whether messages could be stored now."""
+        """Return whether it answers now, with the schema known."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 with database_errors():
-                    await check(self._pool, "history")
+                    await check(self._pool, self._service)
         except (DatabaseUnavailable, UnknownSchema, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             if self._ok or reason != self._reason:

@@ -1,0 +1,1 @@
+COMMENT ON SCHEMA history IS 'Owned by services/history: events, calls, tickets, requests that were refused.';

@@ -1,0 +1,82 @@
+"""Provider webhooks over HTTP: `GET|POST /hooks/<provider>/<key>[/<event>]`."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from services.ingest.adapter import Adapter, Event
+from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
+from services.ingest.errors import Unrecognised
+from services.ingest.intake import note_oddities
+from services.ingest.providers import HOOKS
+from shared import logging
+from shared.http import FieldError, Problem, read_body, request_id
+from shared.http.auth import channel_of_key, require_enabled
+
+_DRY_RUN: Final = {"1": True, "true": True, "0": False, "false": False}
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve every provider that posts webhooks."""
+    for adapter in HOOKS:
+        handler = guarded(adapter.name, partial(_take, adapter), _unrecognised)
+        path = f"/hooks/{adapter.name}/{{key}}" + ("/{event}" if adapter.path_events else "")
+        for each in (path, f"{path}/"):
+            for method in ("GET", "POST"):
+                app.router.add_route(method, each, handler)
+
+
+async def _take(adapter: Adapter, request: web.Request, seen: Seen) -> web.Response:
+    intake = request.app[PARTS].intake
+    seen.channel = channel = await channel_of_key(request, request.match_info["key"], adapter.name)
+    require_enabled(channel)
+    throttle(request, channel)
+    seen.dry_run = _wants_dry_run(request)
+    event = _path_event(adapter, request)
+    seen.body = await read_body(request)
+    arrival = arrival_of(request, seen.body)
+    mapped = intake.read(arrival, adapter, channel, event)
+    if seen.dry_run:
+        return _dry_run(request, mapped.events, mapped.oddities)
+    if mapped.oddities:
+        note_oddities(channel, mapped.oddities)
+    if mapped.events:
+        logging.bind(call_id=str(mapped.events[0].subject))
+        await intake.publish(mapped.events)
+    return _answer({"accepted": True, "request_id": arrival.request_id, "events": len(mapped.events)})
+
+
+def _path_event(adapter: Adapter, request: web.Request) -> str:
+    if not adapter.path_events:
+        return ""
+    event = request.match_info["event"]
+    if event not in adapter.path_events:
+        raise Problem(404, detail=f"the event in the URL is one of {', '.join(adapter.path_events)}")
+    return event
+
+
+def _unrecognised(request: web.Request, _seen: Seen, unknown: Unrecognised) -> web.Response:
+    """200, for the PBX did nothing wrong."""
+    return _answer({"accepted": False, "request_id": request_id(request), "reason": str(unknown)})
+
+
+def _wants_dry_run(request: web.Request) -> bool:
+    """Read `?dry_run=`. Raises `Problem` for a word that we don't know: a trial must not become a call."""
+    if not request.query_string:
+        return False
+    word = request.query.get("dry_run", "0").strip().lower()
+    if word not in _DRY_RUN:
+        raise Problem(422, detail="dry_run is 1 or 0", errors=[FieldError("dry_run", "is 1 or 0")])
+    return _DRY_RUN[word]
+
+
+def _dry_run(request: web.Request, events: Sequence[Event], oddities: Sequence[str]) -> web.Response:
+    shown = [orjson.Fragment(event.to_json()) for event in events]
+    return _answer({"request_id": request_id(request), "events": shown, "not_understood": list(oddities)})
+
+
+def _answer(body: dict[str, object]) -> web.Response:
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
