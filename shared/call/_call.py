@@ -91,6 +91,8 @@ class Call:
     external_id: str | None
     call_number: int | None
     ticket_number: int | None
+    department_id: int | None
+    """Where its ticket goes."""
     comments: tuple[str, ...]
     """Every different comment, in order."""
     recordings: tuple[Recording, ...]

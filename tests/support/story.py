@@ -115,7 +115,7 @@ def _value(name: str, value: str) -> Any:
         return Direction(value)
     if name == "recording":
         return Recording(url=value)
-    if name in {"assignee", "client_id", "contact_id"}:
+    if name in {"assignee", "client_id", "contact_id", "call_number", "ticket_number", "department_id"}:
         return int(value)
     if name == "started_at":
         return START + timedelta(seconds=float(value))

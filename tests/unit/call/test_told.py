@@ -43,6 +43,19 @@ def test_the_last_assignment_counts_and_a_person_has_the_last_word() -> None:
     assert call("0 note * assignee=1 person\n 5 note * assignee=2").assignee == 1
 
 
+def test_the_ticket_stays_the_one_that_was_given_first() -> None:
+    told = call("""
+        0  ring  *  call_number=4101 ticket_number=9007 department_id=3
+        5  note  *  ticket_number=9008 department_id=4
+    """)
+    assert (told.call_number, told.ticket_number, told.department_id) == (4101, 9007, 3)
+
+
+def test_a_call_without_a_ticket_has_no_department() -> None:
+    told = call("0 ring *")
+    assert (told.ticket_number, told.department_id) == (None, None)
+
+
 def test_every_comment_and_recording_is_kept_once_and_in_order() -> None:
     told = call("""
         0  end   *  answered comment=first recording=https://rec.example/1
