@@ -1,9 +1,8 @@
-"""`/api/v1/calls`: an account's calls, and all that was ever said of one."""
+"""`/api/v1/calls`: an account's calls, those of one of its locations, and all that was ever said of one."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,15 +12,14 @@ from aiohttp import web
 
 from services.history.asking import Query
 from services.history.bodies import Body
+from services.history.paging import as_json, page, read_cursor, read_limit, read_number
 from services.history.reading import READER, Newest, Row
 from services.history.stored import CallStory, read
 from shared.call import Call, State
 from shared.events import Direction, Outcome, Party, Raw
 from shared.http import problem
-from shared.http.auth import account_token
+from shared.http.auth import DIRECTORY, account_token
 
-_LIMIT: Final = 50
-_MOST: Final = 500
 _DIRECTIONS: Final = {word.value: word.value for word in Direction}
 _STATES: Final = {word.value: word.value for word in State}
 _OUTCOMES: Final = {word.value: word.value for word in Outcome}
@@ -31,23 +29,47 @@ def add_routes(app: web.Application) -> None:
     """Serve calls on `app`."""
     app.router.add_get("/api/v1/calls", _list)
     app.router.add_get("/api/v1/calls/{uid}", _show)
+    app.router.add_get(r"/api/v1/chains/{id:\d{1,19}}/calls", _list_of_chain)
+    app.router.add_get(r"/api/v1/locations/{id:\d{1,19}}/calls", _list_of_location)
 
 
 async def _list(request: web.Request) -> web.Response:
     token = await account_token(request, "calls:read")
+    return await _newest(request, token.account_id)
+
+
+async def _list_of_chain(request: web.Request) -> web.Response:
+    """A chain is an account: the token's own is the only one that there is for it."""
+    token = await account_token(request, "calls:read")
+    if int(request.match_info["id"]) != token.account_id:
+        raise problem(404, detail="there is no such chain")
+    return await _newest(request, token.account_id)
+
+
+async def _list_of_location(request: web.Request) -> web.Response:
+    token = await account_token(request, "calls:read")
+    location = request.app[DIRECTORY].snapshot.locations.get(int(request.match_info["id"]))
+    if location is None or location.account_id != token.account_id:
+        raise problem(404, detail="there is no such location")
+    return await _newest(request, token.account_id, location.id)
+
+
+async def _newest(request: web.Request, account: int, location_id: int | None = None) -> web.Response:
+    """Return a page of calls: of the location, else of the one that the query names, else of all."""
     query = Query(request.query)
-    page = Newest(
-        before=_read_cursor(query),
+    named = query.integer("location_id")
+    wanted = Newest(
+        before=read_cursor(query, _read_place),
+        location_id=location_id or named,
         channel_id=query.integer("channel_id"),
         direction=query.one_of("direction", _DIRECTIONS),
         state=query.one_of("state", _STATES),
         outcome=query.one_of("outcome", _OUTCOMES),
-        limit=min(query.integer("limit") or _LIMIT, _MOST),
+        limit=read_limit(query),
     )
     query.finish()
-    rows = await request.app[READER].newest(token.account_id, page)
-    following = _cursor(rows[-1]) if len(rows) == page.limit else None
-    return _json({"items": [_item(row) for row in rows], "next": following})
+    rows = await request.app[READER].newest(account, wanted)
+    return page(rows, wanted.limit, _item, _place)
 
 
 async def _show(request: web.Request) -> web.Response:
@@ -61,7 +83,7 @@ async def _show(request: web.Request) -> web.Response:
     # Folded here rather than read from the row, so that it is exactly what the timeline beneath it says.
     call = Call.of(event for _, event in told)
     story = sorted(told, key=lambda item: (item[1].time, item[1].id.int))
-    return _json({**_whole(row, call), "timeline": [_entry(body, event) for body, event in story]})
+    return as_json({**_whole(row, call), "timeline": [_entry(body, event) for body, event in story]})
 
 
 def _item(row: Row) -> dict[str, Any]:
@@ -132,6 +154,7 @@ def _whole(row: Row, call: Call) -> dict[str, Any]:
         "external_id": call.external_id,
         "call_number": call.call_number,
         "ticket_number": call.ticket_number,
+        "department_id": call.department_id,
         "comments": call.comments,
         "recordings": [recording.model_dump(exclude_none=True) for recording in call.recordings],
         "revision": row["revision"],
@@ -183,25 +206,13 @@ def _uid(text: str) -> UUID | None:
         return None
 
 
-def _cursor(row: Row) -> str:
-    text = f"{row['started_at'].isoformat()} {row['id']}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+def _place(row: Row) -> tuple[object, ...]:
+    return row["started_at"].isoformat(), row["id"]
 
 
-def _read_cursor(query: Query) -> tuple[datetime, int] | None:
-    text = query.text("cursor")
-    if text is None:
-        return None
-    try:
-        moment, id_ = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
-        at = datetime.fromisoformat(moment)
-        if at.tzinfo is None or not 0 < int(id_) < 2**63:
-            raise ValueError("not a cursor of ours")
-    except (ValueError, binascii.Error):
-        query.wrong("cursor", "is not one that we gave")
-        return None
-    return at, int(id_)
-
-
-def _json(value: object) -> web.Response:
-    return web.Response(body=orjson.dumps(value), content_type="application/json")
+def _read_place(parts: list[str]) -> tuple[datetime, int]:
+    moment, id_ = parts
+    at = datetime.fromisoformat(moment)
+    if at.tzinfo is None:
+        raise ValueError("no time of ours")
+    return at, read_number(id_)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from services.history import api, crm
+from services.history import api, crm, tickets
 from services.history.consumer import Consumer
 from services.history.reading import READER, Reader
 from services.history.settings import Settings
@@ -30,6 +30,7 @@ def create(settings: Settings) -> web.Application:
     app = create_app("history", settings, readiness=readiness)
     crm.add_routes(app, base_url=settings.base_url)
     api.add_routes(app)
+    tickets.add_routes(app)
     if settings.operator_token_file is not None:
         letters = DeadLetters(settings.amqp_url.get_secret_value(), "history")
         add_dead_letters(app, read_operator_token(settings.operator_token_file), letters)
@@ -45,7 +46,7 @@ def create(settings: Settings) -> web.Application:
             database = Database(writing, "history")
             directory = DirectoryReader(
                 dsn,
-                [Part.TOKENS, Part.CHANNELS],
+                [Part.TOKENS, Part.CHANNELS, Part.PEOPLE, Part.PARTNERS],
                 application_name="callbus history directory",
             )
             app[READER], app[DIRECTORY] = Reader(reading, database), directory

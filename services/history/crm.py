@@ -11,11 +11,11 @@ import orjson
 from aiohttp import web
 
 from services.history.asking import Query
+from services.history.numbers import spellings
 from services.history.reading import READER, Filter, Row
 from shared.directory import Channel
 from shared.http import problem
 from shared.http.auth import DIRECTORY, account_token
-from shared.phone import to_e164
 
 _PER_PAGE: Final = 25
 _MOST_PER_PAGE: Final = 100
@@ -146,7 +146,7 @@ def _filter(query: Query, channels: tuple[Channel, ...]) -> Filter:
     number = query.text("number")
     return Filter(
         q=query.text("q"),
-        numbers=None if number is None else _spellings(number, channels),
+        numbers=None if number is None else spellings(number, channels),
         date_from=query.moment("date_from", zone),
         date_to=query.moment("date_to", zone, end=True),
         direction=query.one_of("kind", _KINDS),
@@ -168,14 +168,6 @@ def _zone(channels: tuple[Channel, ...]) -> tzinfo:
         return UTC
     except KeyError:
         return UTC
-
-
-def _spellings(number: str, channels: tuple[Channel, ...]) -> list[str]:
-    """Return `number` as it may be stored: as given, and in E.164 as each country of the account reads it."""
-    countries = [None, *dict.fromkeys(channel.country for channel in channels)]
-    read = [to_e164(number, country) for country in countries]
-    digits = "".join(filter(str.isdecimal, number))
-    return list(dict.fromkeys([number.strip(), digits, f"+{digits}", *filter(None, read)]))
 
 
 def _links(request: web.Request, base_url: str, page: int, last: int) -> str:

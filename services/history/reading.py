@@ -49,6 +49,18 @@ class Newest:
     direction: str | None = None
     state: str | None = None
     outcome: str | None = None
+    location_id: int | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tickets:
+    """Which page of the tickets; `before` is (id, uid) of the last one seen."""
+
+    before: tuple[int, UUID] | None = None
+    assignee: int | None = None
+    department_id: int | None = None
+    channel_id: int | None = None
     limit: int = 50
 
 
@@ -96,8 +108,21 @@ class Reader:
             page.direction,
             page.state,
             page.outcome,
+            page.location_id,
             page.limit,
         )
+
+    async def tickets(self, account: int, page: Tickets) -> list[Row]:
+        """Return one page of an account's tickets, highest number first."""
+        id_, uid = page.before or (None, None)
+        return await self._fetch(
+            SQL.list_tickets, account, id_, uid, page.assignee, page.department_id, page.channel_id, page.limit
+        )
+
+    async def ticket(self, account: int, id_: int) -> Row | None:
+        """Return the ticket with a number; of several the first that was made."""
+        rows = await self._fetch(SQL.ticket_by_id, account, id_)
+        return rows[0] if rows else None
 
     async def call_by_id(self, account: int, id_: int) -> Row | None:
         """Return the call with the CRM's id."""

@@ -1,7 +1,7 @@
 """Folds stored calls again, from their events and by the same code: after a change of what a call looks like.
 
-The CRM's ids, `created_at` and the revisions stay; a revision rises where the outcome is now another one. By hand:
-`python -m services.history.rebuild [uid ...]`, with the service's own settings.
+The CRM's ids, tickets, `created_at` and the revisions stay; a revision rises where the outcome is now another one. By
+hand: `python -m services.history.rebuild [uid ...]`, with the service's own settings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from services.history.rows import CallRow, columns, fold
 from services.history.settings import Settings
-from services.history.writer import SQL
+from services.history.writer import SQL, write_tickets
 from shared.db import create_pool
 from shared.db.errors import database_errors
 from shared.db.migrations import check
@@ -52,7 +52,8 @@ async def _rebuild(connection: Any, accounts: dict[UUID, int]) -> None:
         for uid, essence in await connection.fetch(SQL.other_events, uids, []):
             essences[uid].append(essence)
         rows = [fold(uid, accounts[uid], (), essences[uid]) for uid in uids]
-        await connection.execute(SQL.update_calls, *columns(rows))
+        await connection.execute(SQL.update_calls, *columns([row.call for row in rows]))
+        await write_tickets(connection, rows)
 
 
 async def _run(uids: Sequence[UUID]) -> int:

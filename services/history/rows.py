@@ -1,4 +1,4 @@
-"""How a call lies in `history.calls`."""
+"""How a call lies in `history.calls`, and its ticket in `history.tickets`."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -63,14 +63,39 @@ class CallRow(NamedTuple):
     last_received_at: datetime | None = None
 
 
-def fold(uid: UUID, account: int, events: Iterable[Event], essences: Iterable[str] = ()) -> CallRow:
-    """Return the row that `events`, and those whose bodies are given, make together."""
+class TicketRow(NamedTuple):
+    """The columns that `write_tickets` takes, in their order."""
+
+    uid: UUID
+    account_id: int
+    id: int
+    channel_id: int
+    department_id: int | None
+    assignee: int | None
+
+
+class Rows(NamedTuple):
+    """What a call is stored as."""
+
+    call: CallRow
+    ticket: TicketRow | None = None
+
+
+def fold(uid: UUID, account: int, events: Iterable[Event], essences: Iterable[str] = ()) -> Rows:
+    """Return the rows that `events`, and those whose bodies are given, make together."""
     started = perf_counter()
     story = [*events, *(parse(essence.encode()) for essence in essences)]
     call = Call.of(story) if any(type(event) in _FOLDED for event in story) else None
     FOLDS.inc()
     FOLD_SECONDS.inc(perf_counter() - started)
-    return CallRow(uid, account) if call is None else row_of(call)
+    return Rows(CallRow(uid, account)) if call is None else Rows(row_of(call), ticket_of(call))
+
+
+def ticket_of(call: Call) -> TicketRow | None:
+    """Return the row of the call's ticket; None where no API gave it a number."""
+    if call.ticket_number is None:
+        return None
+    return TicketRow(call.uid, call.account, call.ticket_number, call.channel_id, call.department_id, call.assignee)
 
 
 def row_of(call: Call) -> CallRow:

@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from services.history.errors import ForeignCall
-from services.history.rows import CallRow, columns, fold
+from services.history.rows import Rows, columns, fold
 from services.history.stored import Arrived
 from shared.db import Queries
 from shared.db.errors import database_errors
@@ -108,16 +108,31 @@ async def _store(connection: Any, calls: Mapping[UUID, Sequence[Arrived]]) -> tu
     known = {row["uid"] for row in await connection.fetch(SQL.known_calls, list(calls))}
     first = [_fold(uid, items) for uid, items in calls.items() if uid not in known]
     async with connection.transaction():
-        new = {row["uid"] for row in await connection.fetch(SQL.insert_calls, *columns(first))} if first else set()
+        new = await _insert_calls(connection, first)
         older = [uid for uid in calls if uid not in new]
         if older:
             _check_accounts(await connection.fetch(SQL.lock_calls, older), calls)
         written = await _insert_events(connection, calls)
         changed = [uid for uid in older if uid in written]
-        if changed:
-            rows = await _fold_again(connection, calls, changed, written)
-            await connection.execute(SQL.update_calls, *columns(rows))
+        rows = await _fold_again(connection, calls, changed, written) if changed else []
+        if rows:
+            await connection.execute(SQL.update_calls, *columns([row.call for row in rows]))
+        await write_tickets(connection, [*(row for row in first if row.call.uid in new), *rows])
     return sum(map(len, written.values())), len(first) + len(changed)
+
+
+async def _insert_calls(connection: Any, rows: Sequence[Rows]) -> set[UUID]:
+    """Return the calls that were new."""
+    if not rows:
+        return set()
+    return {row["uid"] for row in await connection.fetch(SQL.insert_calls, *columns([row.call for row in rows]))}
+
+
+async def write_tickets(connection: Any, rows: Iterable[Rows]) -> None:
+    """Write the tickets of calls whose rows are locked. Most providers' calls have none, and then nothing is asked."""
+    tickets = [row.ticket for row in rows if row.ticket is not None]
+    if tickets:
+        await connection.execute(SQL.write_tickets, *columns(tickets))
 
 
 def _check_accounts(rows: Iterable[Any], calls: Mapping[UUID, Sequence[Arrived]]) -> None:
@@ -144,7 +159,7 @@ async def _fold_again(
     calls: Mapping[UUID, Sequence[Arrived]],
     changed: Sequence[UUID],
     written: Mapping[UUID, Collection[UUID]],
-) -> list[CallRow]:
+) -> list[Rows]:
     """Return the rows of `changed` as all of their events make them."""
     ids = [id_ for uid in changed for id_ in written[uid]]
     others: defaultdict[UUID, list[str]] = defaultdict(list)
@@ -153,7 +168,7 @@ async def _fold_again(
     return [_fold(uid, (i for i in calls[uid] if i.event.id in written[uid]), others[uid]) for uid in changed]
 
 
-def _fold(uid: UUID, items: Iterable[Arrived], others: Iterable[str] = ()) -> CallRow:
-    """Return the row that the events at hand and the essences of others make."""
+def _fold(uid: UUID, items: Iterable[Arrived], others: Iterable[str] = ()) -> Rows:
+    """Return the rows that the events at hand and the essences of others make."""
     events = [item.event for item in items]
     return fold(uid, events[0].account, events, others)

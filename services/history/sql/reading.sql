@@ -40,5 +40,27 @@ WHERE account_id = $1 AND started_at IS NOT NULL AND NOT deleted
     AND ($5::text IS NULL OR direction = $5)
     AND ($6::text IS NULL OR state = $6)
     AND ($7::text IS NULL OR outcome = $7)
+    AND ($8::bigint IS NULL OR $8 = ANY (locations))
 ORDER BY started_at DESC, id DESC
-LIMIT $8;
+LIMIT $9;
+
+-- name: list_tickets
+-- One page of an account's tickets, highest number first, from behind ($2, $3) on. With its call a ticket is deleted.
+SELECT
+    t.*, c.call_number, c.direction, c.from_raw, c.from_e164, c.from_name, c.to_raw, c.to_e164, c.to_name, c.comments
+FROM history.tickets t JOIN history.calls c USING (uid)
+WHERE t.account_id = $1 AND NOT c.deleted
+    AND ($2::bigint IS NULL OR (t.id, t.uid) < ($2, $3::uuid))
+    AND ($4::bigint IS NULL OR t.assignee = $4)
+    AND ($5::bigint IS NULL OR t.department_id = $5)
+    AND ($6::bigint IS NULL OR t.channel_id = $6)
+ORDER BY t.id DESC, t.uid DESC
+LIMIT $7;
+
+-- name: ticket_by_id
+SELECT
+    t.*, c.call_number, c.direction, c.from_raw, c.from_e164, c.from_name, c.to_raw, c.to_e164, c.to_name, c.comments
+FROM history.tickets t JOIN history.calls c USING (uid)
+WHERE t.account_id = $1 AND t.id = $2 AND NOT c.deleted
+ORDER BY t.created_at, t.uid
+LIMIT 1;

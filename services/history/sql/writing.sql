@@ -93,6 +93,14 @@ FROM unnest(
 )
 WHERE calls.uid = told.uid;
 
+-- name: write_tickets
+-- Called under the lock of the calls' rows, so nobody else writes these.
+INSERT INTO history.tickets (uid, account_id, id, channel_id, department_id, assignee)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+ON CONFLICT (uid) DO UPDATE SET
+    id = excluded.id, channel_id = excluded.channel_id, department_id = excluded.department_id,
+    assignee = excluded.assignee, updated_at = now();
+
 -- name: calls_with_events
 -- One step through the calls that have events, by uid; of all, or of some.
 SELECT uid, min(account_id) AS account_id FROM history.events

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
+import aiohttp
 import asyncpg
 import pytest
 import pytest_asyncio
 
+from services.history.app import create
+from services.history.settings import Settings
 from services.history.writer import Writer
 from shared.db import create_pool
-from tests.integration.history.support import history_dsn
+from shared.http import serving
+from tests.integration.history.support import Api, history_dsn, seed, until
 from tests.support.nodes import Postgres
+
+NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 
 
 class Migrated(NamedTuple):
@@ -35,7 +41,7 @@ async def migrated(postgres: Postgres) -> AsyncIterator[Migrated]:
 async def admin(migrated: Migrated) -> AsyncIterator[asyncpg.Connection[Any]]:
     """The superuser's connection to the database, emptied."""
     connection = await asyncpg.connect(migrated.admin)
-    await connection.execute("TRUNCATE history.events, history.calls, history.suspects")
+    await connection.execute("TRUNCATE history.events, history.calls, history.tickets, history.suspects")
     yield connection
     await connection.close()
 
@@ -60,3 +66,18 @@ async def writer(pool: asyncpg.Pool[Any]) -> AsyncIterator[Writer]:
     writer = Writer(pool)
     yield writer
     await writer.close()
+
+
+@pytest.fixture
+async def api(dsn: str, admin: asyncpg.Connection[Any], writer: Writer) -> AsyncIterator[Api]:
+    """The service on a free port; its broker is away, which hurts no reader."""
+    await seed(admin)
+    settings = Settings(amqp_url=NOWHERE, postgres_dsn=dsn, listen_port=0, base_url="https://calls.example.org/")
+    async with serving(create(settings), settings) as port, aiohttp.ClientSession() as session:
+        api = Api(session, f"http://127.0.0.1:{port}", writer)
+
+        async def answers() -> bool:
+            return (await api.get("/voip/calls"))[0] == 200
+
+        await until(answers, "the directory is read")
+        yield api

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,6 +18,8 @@ import orjson
 
 from services.history.bodies import Body, join
 from services.history.rows import CallRow, row_of
+from services.history.stored import read
+from services.history.writer import Writer
 from shared.bus import Broker, Message
 from shared.call import Call
 from shared.db.migrations import migrate
@@ -35,6 +38,32 @@ async def until(condition: Callable[[], Awaitable[object]], what: str, seconds: 
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"{what}: not within {seconds:g} s") from None
+
+
+@dataclass
+class Api:
+    """A running service, as one account's client sees it."""
+
+    session: aiohttp.ClientSession
+    url: str
+    writer: Writer
+
+    async def store(self, *calls: list[Told]) -> None:
+        """Store calls."""
+        for call in calls:
+            await self.writer.store([read(event.to_json()) for event in call])
+
+    async def get(self, path: str, token: str | None = "ours", method: str = "GET") -> tuple[int, Any, Any]:
+        """Return status, JSON and headers."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self.session.request(method, self.url + path, headers=headers) as answer:
+            return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def ids(self, path: str) -> list[str]:
+        """Return the keys of the calls in a list."""
+        status, items, _ = await self.get(path)
+        assert status == 200, items
+        return [item["external_id"] for item in items]
 
 
 async def history_dsn(database_dsn: str) -> str:

@@ -2,68 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import aiohttp
-import asyncpg
 import pytest
 
-from services.history.app import create
-from services.history.settings import Settings
-from services.history.stored import read
-from services.history.writer import Writer
 from shared.call import Call
 from shared.events import Authority, Outcome
-from shared.http import serving
-from tests.integration.history.support import seed, until
+from tests.integration.history.support import Api
 from tests.support.histories import NOON, Story, Told, history, traffic
-
-NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
-
-
-@dataclass
-class Api:
-    """A running service, as one account's client sees it."""
-
-    session: aiohttp.ClientSession
-    url: str
-    writer: Writer
-
-    async def store(self, *calls: list[Told]) -> None:
-        """Store calls."""
-        for call in calls:
-            await self.writer.store([read(event.to_json()) for event in call])
-
-    async def get(self, path: str, token: str | None = "ours", method: str = "GET") -> tuple[int, Any, Any]:
-        """Return status, JSON and headers."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with self.session.request(method, self.url + path, headers=headers) as answer:
-            return answer.status, await answer.json(content_type=None), answer.headers
-
-    async def ids(self, path: str) -> list[str]:
-        """Return the keys of the calls in a list."""
-        status, items, _ = await self.get(path)
-        assert status == 200, items
-        return [item["external_id"] for item in items]
-
-
-@pytest.fixture
-async def api(dsn: str, admin: asyncpg.Connection[Any], writer: Writer) -> AsyncIterator[Api]:
-    """The service on a free port; its broker is away, which hurts no reader."""
-    await seed(admin)
-    settings = Settings(amqp_url=NOWHERE, postgres_dsn=dsn, listen_port=0, base_url="https://calls.example.org/")
-    async with serving(create(settings), settings) as port, aiohttp.ClientSession() as session:
-        api = Api(session, f"http://127.0.0.1:{port}", writer)
-
-        async def answers() -> bool:
-            return (await api.get("/voip/calls"))[0] == 200
-
-        await until(answers, "the directory is read")
-        yield api
 
 
 def written(key: str, start: int = 0, **note: Any) -> list[Told]:

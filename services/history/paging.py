@@ -1,0 +1,63 @@
+"""Lists by cursor: where a page begins, how long it is, and where the next one does."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import orjson
+from aiohttp import web
+
+from services.history.asking import Query
+from services.history.reading import Row
+
+T = TypeVar("T")
+
+_LIMIT: Final = 50
+_MOST: Final = 500
+
+
+def read_limit(query: Query) -> int:
+    """Return how many items a page has."""
+    return min(query.integer("limit") or _LIMIT, _MOST)
+
+
+def read_cursor(query: Query, read: Callable[[list[str]], T]) -> T | None:
+    """Return the place behind which the page begins, None for the first page.
+
+    `read` makes it of the parts that `page` was given, as text, and raises `ValueError` for what it never gave.
+    """
+    text = query.text("cursor")
+    if text is None:
+        return None
+    try:
+        return read(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" "))
+    except (ValueError, binascii.Error):
+        query.wrong("cursor", "is not one that we gave")
+        return None
+
+
+def read_number(text: str) -> int:
+    """Return a number from 1 on as a column holds it. Raises `ValueError`."""
+    number = int(text)
+    if not 0 < number < 2**63:
+        raise ValueError("no number of ours")
+    return number
+
+
+def page(
+    rows: Sequence[Row], limit: int, item: Callable[[Row], Mapping[str, Any]], place: Callable[[Row], Sequence[object]]
+) -> web.Response:
+    """Return one page; `place` says where a row stands in the list's order, in parts that have no spaces."""
+    following = None
+    if len(rows) == limit:
+        text = " ".join(map(str, place(rows[-1])))
+        following = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return as_json({"items": [item(row) for row in rows], "next": following})
+
+
+def as_json(value: object) -> web.Response:
+    """Return `value` as an answer."""
+    return web.Response(body=orjson.dumps(value), content_type="application/json")
