@@ -4,6 +4,7 @@ A service adds its own in a subclass. Secrets are `SecretStr`, files that hold s
 their unit in the name.
 """
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -41,8 +42,12 @@ class HttpSettings(BaseSettings):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Return the settings that the environment holds. Raises `ValidationError`, naming what is wrong."""
-        return cls()  # every field comes from the environment or has a default
+        """Return the settings that the environment holds. Raises `ValidationError`, naming what is wrong.
+
+        CALLBUS_SECRETS_DIR names a folder of files, each the value of the variable that it is called after in lower
+        case (callbus_postgres_dsn), as containers are given secrets; a variable wins over its file.
+        """
+        return cls(_secrets_dir=os.environ.get("CALLBUS_SECRETS_DIR"))
 
 
 class ServiceSettings(HttpSettings):

@@ -27,11 +27,12 @@ class Environment(NamedTuple):
 
     @classmethod
     def read(cls, environment: Mapping[str, str], directory: Path) -> Self:
-        """Those of `environment`; `.run/env` in `directory` is added only where no server is named.
+        """Those of `environment` and of the files in CALLBUS_SECRETS_DIR; `.run/env` only where no server is named.
 
         All or nothing: a production database must never meet the local run's master key.
         """
         given = {name: value for name, value in environment.items() if name.startswith("CALLBUS_") and value}
+        given = _secrets(given) | given
         file = directory / ".run" / "env"
         if any(name in given for name in _SERVERS) or not file.is_file():
             return cls(given)
@@ -63,6 +64,13 @@ class Environment(NamedTuple):
             yield Store(conn, sealer)
         finally:
             await conn.close(timeout=5)
+
+
+def _secrets(given: Mapping[str, str]) -> dict[str, str]:
+    """The servers' addresses, which containers are given as files called after the variables in lower case."""
+    folder = given.get("CALLBUS_SECRETS_DIR")
+    files = {name: Path(folder) / name.lower() for name in _SERVERS} if folder else {}
+    return {name: file.read_text(encoding="utf-8").strip() for name, file in files.items() if file.is_file()}
 
 
 def _parse(text: str) -> dict[str, str]:

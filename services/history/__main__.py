@@ -11,7 +11,7 @@ from shared.http import run_app
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
-    settings = Settings()
+    settings = Settings.from_environment()
     logging.configure("history", settings.log_level)
     # A batch is tens of thousands of objects that all end with it: without these, the collector walks through them, and
     # through everything that was imported, several times per batch (measured: a third of the CPU time).

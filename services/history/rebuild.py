@@ -57,7 +57,7 @@ async def _rebuild(connection: Any, accounts: dict[UUID, int]) -> None:
 
 
 async def _run(uids: Sequence[UUID]) -> int:
-    dsn = Settings().postgres_dsn.get_secret_value()
+    dsn = Settings.from_environment().postgres_dsn.get_secret_value()
     async with await create_pool(dsn, application_name="callbus history rebuild", max_size=2) as pool:
         with database_errors():
             await check(pool, "history")

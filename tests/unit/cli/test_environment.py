@@ -29,3 +29,9 @@ def test_a_named_server_never_meets_the_local_runs_secrets(directory: Path) -> N
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingSetting, match="CALLBUS_POSTGRES_DSN"):
         Environment.read({}, tmp_path).get("CALLBUS_POSTGRES_DSN")
+
+
+def test_the_servers_addresses_may_be_files(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "callbus_amqp_url").write_text("amqp://production\n")
+    read = Environment.read({"CALLBUS_SECRETS_DIR": str(tmp_path)}, directory)
+    assert read.values == {"CALLBUS_SECRETS_DIR": str(tmp_path), "CALLBUS_AMQP_URL": "amqp://production"}

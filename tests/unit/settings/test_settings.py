@@ -1,5 +1,7 @@
 """Settings come from CALLBUS_* variables, can't be changed and never show their secrets."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -38,3 +40,16 @@ def test_a_wrong_setting_is_named_without_repeating_what_it_held(monkeypatch: py
         ServiceSettings.from_environment()
 
     assert "hunter2" not in str(error.value)
+
+
+def test_what_is_no_variable_is_read_from_a_file_of_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "callbus_postgres_dsn").write_text("postgresql://from-a-file/callbus\n")
+    (tmp_path / "callbus_amqp_url").write_text("amqp://not-this-one/")
+    (tmp_path / "master.key").write_text("something else")
+    monkeypatch.delenv("CALLBUS_POSTGRES_DSN")
+    monkeypatch.setenv("CALLBUS_SECRETS_DIR", str(tmp_path))
+
+    settings = ServiceSettings.from_environment()
+
+    assert settings.postgres_dsn.get_secret_value() == "postgresql://from-a-file/callbus"
+    assert settings.amqp_url.get_secret_value() == _URL
