@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from shared.http import FieldError, problem
 
@@ -41,14 +43,17 @@ class Query:
 
     def one_of(self, name: str, words: Mapping[str, T]) -> T | None:
         """Return what a word stands for; its case does not matter."""
+        return self._read(name, lambda value: _meaning(value, words))
 
-        def read(value: str) -> T:
-            for word, meaning in words.items():
-                if value.casefold() == word.casefold():
-                    return meaning
-            raise ValueError(f"is not one of {', '.join(words)}")
-
-        return self._read(name, read)
+    def several(self, name: str, words: Mapping[str, T]) -> list[T] | None:
+        """Return what several words stand for: of `name`, `name[]` and `name[0]`, each any number of times."""
+        spelling = re.compile(re.escape(name) + r"(\[[0-9]{0,9}\])?")
+        given = [value for key, value in self._parameters.items() if value.strip() and spelling.fullmatch(key)]
+        try:
+            return [_meaning(value, words) for value in given] or None
+        except ValueError as error:
+            self.wrong(name, str(error))
+            return None
 
     def moment(self, name: str, zone: tzinfo, *, end: bool = False) -> datetime | None:
         """Return a date (its first moment in `zone`) or a time; with `end` the first moment after it."""
@@ -68,6 +73,11 @@ class Query:
 
         return self._read(name, read)
 
+    def need(self, name: str) -> None:
+        """Note that a parameter is required, where it is not given."""
+        if not (self._parameters.get(name) or "").strip():
+            self.wrong(name, "is required")
+
     def wrong(self, name: str, detail: str) -> None:
         """Note that a parameter is wrong."""
         self._errors.append(FieldError(name, detail))
@@ -86,6 +96,21 @@ class Query:
         except ValueError as error:
             self.wrong(name, str(error))
             return None
+
+
+def zone_named(name: str) -> tzinfo:
+    """Return a time zone; one that nobody knows (any more) is UTC."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return UTC
+
+
+def _meaning(value: str, words: Mapping[str, T]) -> T:
+    for word, meaning in words.items():
+        if value.casefold() == word.casefold():
+            return meaning
+    raise ValueError(f"is not one of {', '.join(words)}")
 
 
 def _text(value: str) -> str:

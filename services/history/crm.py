@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import orjson
 from aiohttp import web
 
-from services.history.asking import Query
+from services.history.asking import Query, zone_named
 from services.history.numbers import spellings
 from services.history.reading import READER, Filter, Row
 from shared.directory import Channel
@@ -162,12 +161,7 @@ def _filter(query: Query, channels: tuple[Channel, ...]) -> Filter:
 def _zone(channels: tuple[Channel, ...]) -> tzinfo:
     """A day is the account's own where its channels agree on a time zone, else UTC's."""
     names = {channel.time_zone for channel in channels}
-    try:
-        return ZoneInfo(names.pop()) if len(names) == 1 else UTC
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        return UTC
-    except KeyError:
-        return UTC
+    return zone_named(names.pop()) if len(names) == 1 else UTC
 
 
 def _links(request: web.Request, base_url: str, page: int, last: int) -> str:

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from yarl import URL
 
-from services.history.asking import Query
-from shared.http import Problem
+from services.history.asking import Query, zone_named
+from shared.http import FieldError, Problem
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 
@@ -54,3 +55,41 @@ def test_an_empty_parameter_is_an_absent_one() -> None:
     assert query.integer("n") is None
     assert query.text("q") is None
     query.finish()
+
+
+@pytest.mark.parametrize(
+    "text", ["types=a&types=B", "types[]=a&types[]=b", "types[0]=a&types[1]=b", "types%5B%5D=a&types=b&types=&type=c"]
+)
+def test_several_words_may_be_spelled_as_any_client_does(text: str) -> None:
+    query = Query(URL(f"/?{text}").query)
+    assert query.several("types", {"a": 1, "b": 2, "c": 3}) == [1, 2]
+    query.finish()
+
+
+def test_of_several_words_none_given_is_none_and_a_wrong_one_is_named() -> None:
+    query = Query({"other": "a", "types[x]": "a", "types[]": " "})
+    assert query.several("types", {"a": 1}) is None
+    query.finish()
+    query = Query({"types": "a", "types[]": "z"})
+    assert query.several("types", {"a": 1}) is None
+    with pytest.raises(Problem) as raised:
+        query.finish()
+    assert raised.value.errors == (FieldError("types", "is not one of a"),)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"at": " "}])
+def test_what_is_needed_and_not_given_is_named(parameters: dict[str, str]) -> None:
+    query = Query(parameters)
+    query.need("at")
+    with pytest.raises(Problem) as raised:
+        query.finish()
+    assert raised.value.errors == (FieldError("at", "is required"),)
+    given = Query({"at": "x"})
+    given.need("at")
+    given.finish()
+
+
+@pytest.mark.parametrize("name", ["Nowhere/Town", "", "../etc/passwd", "\0"])
+def test_a_zone_that_nobody_knows_is_utc(name: str) -> None:
+    assert zone_named(name) is UTC
+    assert zone_named("Europe/Warsaw") == WARSAW
