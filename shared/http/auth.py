@@ -1,4 +1,4 @@
-"""Who is asking: an account by its API token, or a provider by its channel's key.
+"""Who is asking: an account by its API token, a provider by its channel's key, a PBX vendor by its partner token.
 
 Secrets are looked up by their SHA-256, so no comparison of ours tells by its timing how much of one is right. While the
 directory can't settle the question the answer is 503 (`DirectoryUnavailable`), never "no".
@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from shared.directory import Channel, DirectoryReader, Token
+from shared.directory import Channel, DirectoryReader, KeyKind, Partner, Token
 from shared.http.problems import Problem, unauthorized
 
 DIRECTORY: Final = web.AppKey("DIRECTORY", DirectoryReader)
@@ -40,13 +40,26 @@ async def account_token(request: web.Request, scope: str | None = None) -> Token
     return token
 
 
-async def channel_of_key(request: web.Request, key: str, provider: str) -> Channel:
+async def partner_of(request: web.Request) -> Partner:
+    """Return the PBX vendor whose token `request` carries; what it may touch is `Partner.may_use`'s to say.
+
+    Raises `Problem` 401 where there is none or it is unknown, expired or revoked, and `DirectoryUnavailable` (503)
+    where an unknown one can't be looked up now.
+    """
+    secret, _ = partner_and_user(request)
+    partner = await request.app[DIRECTORY].partner_by_token(secret) if secret and _is_sane(secret) else None
+    if partner is None:
+        raise unauthorized("Authentication needed.")
+    return partner
+
+
+async def channel_of_key(request: web.Request, key: str, provider: str, kind: KeyKind = "key") -> Channel:
     """Return the channel of `provider` that `key` names, switched on or off: see `require_enabled`.
 
     Raises `Problem` 404 for an unknown key (or one of another provider: nothing tells them apart), and
     `DirectoryUnavailable` (503) where an unknown key can't be looked up now.
     """
-    channel = await request.app[DIRECTORY].channel_by_key(key) if _is_sane(key) else None
+    channel = await request.app[DIRECTORY].channel_by_key(key, kind) if _is_sane(key) else None
     if channel is None or channel.provider != provider:
         raise Problem(404, detail="no channel has this key", code="unknown_key")
     return channel
@@ -60,8 +73,18 @@ def require_enabled(channel: Channel) -> None:
 
 def bearer(request: web.Request) -> str | None:
     """Return the secret of `Authorization: Bearer …`, or None."""
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return secret.strip() or None if scheme.lower() == "bearer" else None
+    return _credential(request.headers.get("Authorization", ""), "bearer")
+
+
+def partner_and_user(request: web.Request) -> tuple[str | None, str | None]:
+    """Return the secrets of `Authorization: Bearer <partner>, User <user>`, each None where it is missing."""
+    first, _, second = request.headers.get("Authorization", "").partition(",")
+    return _credential(first, "bearer"), _credential(second, "user")
+
+
+def _credential(text: str, scheme: str) -> str | None:
+    word, _, secret = text.strip().partition(" ")
+    return secret.strip() or None if word.lower() == scheme else None
 
 
 def _is_sane(secret: str) -> bool:

@@ -1,6 +1,6 @@
 """Each API's own error body, chosen by path.
 
-Two APIs bring documented shapes that their clients parse; everything else gets RFC 9457. An API that comes later adds
+Some APIs bring documented shapes that their clients parse; everything else gets RFC 9457. An API that comes later adds
 its own: `app[ENVELOPES].add("/uapi/", uapi_error)`.
 """
 
@@ -39,10 +39,7 @@ def problem_json(problem: Problem, request_id: str) -> ErrorBody:
 def crm(problem: Problem, _request_id: str) -> ErrorBody:
     """The CRM API's: `{"errors": {"field": ["message"]}}` for wrong fields, else `{"error": "message"}`."""
     if problem.errors:
-        fields: dict[str, list[str]] = {}
-        for error in problem.errors:
-            fields.setdefault(error.field, []).append(error.detail)
-        return ErrorBody({"errors": fields})
+        return ErrorBody({"errors": _by_field(problem)})
     return ErrorBody({"error": problem.detail or problem.title})
 
 
@@ -58,6 +55,23 @@ def hooks(problem: Problem, request_id: str) -> ErrorBody:
     return ErrorBody(value)
 
 
+def partner(problem: Problem, _request_id: str) -> ErrorBody:
+    """The partner API's: `success`, `data` and `meta` as in its good answers; a 404 promises no message."""
+    meta: dict[str, Any] = {}
+    if problem.status != 404:
+        meta["message"] = problem.detail or problem.title
+    if problem.errors:
+        meta["errors"] = _by_field(problem)
+    return ErrorBody({"success": False, "data": None, "meta": meta})
+
+
+def _by_field(problem: Problem) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for error in problem.errors:
+        fields.setdefault(error.field, []).append(error.detail)
+    return fields
+
+
 class Envelopes:
     """Error bodies by path prefix; the longest prefix wins."""
 
@@ -66,6 +80,8 @@ class Envelopes:
         self.add("", problem_json)
         self.add("/voip/", crm)
         self.add("/hooks/", hooks)
+        for prefix in ("/voip/integration", "/api/v1/voip/integration"):
+            self.add(prefix, partner)
 
     def add(self, prefix: str, envelope: Envelope) -> None:
         """Use `envelope` for every path that starts with `prefix`."""

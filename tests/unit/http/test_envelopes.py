@@ -62,6 +62,23 @@ _GONE = Problem(404, detail="no such call", code="unknown_call")
                 }
             ),
         ),
+        (
+            "/voip/integration",
+            _WRONG,
+            ErrorBody(
+                {
+                    "success": False,
+                    "data": None,
+                    "meta": {"message": "two fields are wrong", "errors": {"a": ["is required"], "b": ["is odd"]}},
+                }
+            ),
+        ),
+        ("/api/v1/voip/integration/calls", _GONE, ErrorBody({"success": False, "data": None, "meta": {}})),
+        (
+            "/api/v1/voip/integration",
+            Problem(405),
+            ErrorBody({"success": False, "data": None, "meta": {"message": "Method Not Allowed"}}),
+        ),
     ],
 )
 def test_each_api_has_its_own_error_body(path: str, problem: Problem, expected: ErrorBody) -> None:
@@ -69,13 +86,13 @@ def test_each_api_has_its_own_error_body(path: str, problem: Problem, expected: 
 
 
 def test_a_later_api_adds_its_own_and_the_longest_prefix_wins() -> None:
-    def partner(problem: Problem, _request_id: str) -> ErrorBody:
-        return ErrorBody({"success": False, "meta": {"message": problem.detail}})
+    def widgets(problem: Problem, _request_id: str) -> ErrorBody:
+        return ErrorBody({"widget_error": problem.detail})
 
     envelopes = Envelopes()
-    envelopes.add("/voip/integration", partner)
+    envelopes.add("/voip/widgets", widgets)
 
-    assert envelopes.of("/voip/integration") is partner
+    assert envelopes.of("/voip/widgets") is widgets
     assert envelopes.of("/voip/calls")(_GONE, "r").value == {"error": "no such call"}
 
 
