@@ -30,7 +30,19 @@ MAX_VALUE: Final = 16 * 1024
 
 # Never a field of a call: kept out of identities, events and logs.
 CREDENTIALS: Final = frozenset(
-    {"token", "api_token", "apitoken", "access_token", "key", "api_key", "apikey", "secret", "password", "crm_token"}
+    {
+        "token",
+        "api_token",
+        "apitoken",
+        "access_token",
+        "key",
+        "api_key",
+        "apikey",
+        "secret",
+        "password",
+        "crm_token",
+        "crmtoken",
+    }
 )
 # Ours, in the query: see the README.
 _OPTIONS: Final = frozenset({"dry_run"})
@@ -79,6 +91,22 @@ def parse(body: bytes, query: str, content_type: str) -> Parsed:
         return Parsed(merged)
     public = {name: value for name, value in merged.items() if name not in _HIDDEN}
     return Parsed(public, tuple(merged[name] for name in CREDENTIALS & merged.keys()))
+
+
+class JsonObject(NamedTuple):
+    """A JSON body's fields, credentials included; `structured` names those that are no text and no number."""
+
+    fields: Fields
+    structured: frozenset[str]
+
+
+def parse_json(body: bytes, content_type: str) -> JsonObject:
+    """Return the fields of a body that has to be JSON. Raises `Unreadable` and `TooMuch`."""
+    if body.removeprefix(_BOM).lstrip()[:1] not in (b"{", b"["):
+        raise Unreadable("the body is not a JSON object")
+    pairs = _json(body, content_type)
+    structured = {name.strip().lower() for name, value in pairs if isinstance(value, bool | dict | list)}
+    return JsonObject(_fields(pairs), frozenset(structured))
 
 
 def without_credentials(body: bytes, known: Iterable[str] = ()) -> bytes:

@@ -50,23 +50,29 @@ class Intake:
     def read(self, arrival: Arrival, adapter: Adapter, channel: Channel, event: str = "") -> Mapped:
         """Return the events of a request; `event` is the one that the URL names. Raises `errors.Refused`."""
         fields, credentials = bodies.parse(arrival.body, arrival.query, arrival.content_type)
-        raw = Raw.pack(
-            _public_body(arrival.body, credentials),
-            method=arrival.method,
-            query=bodies.public_query(arrival.query),
-            content_type=bodies.clean(arrival.content_type),
-        )
-        traceparent = arrival.traceparent
-        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
-            traceparent = None
-        request = Request(channel, fields, arrival.received_at, arrival.request_id, raw, traceparent, event)
-        return adapter.to_events(request)
+        return adapter.to_events(request_of(arrival, channel, fields, credentials, event))
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Return when the broker has confirmed `events`. Raises `NotDurable`."""
         await send(self._publisher, [message_of(event) for event in events], self._confirm_seconds)
         for event in events:
             metrics.events(event.data.provider, event.type).inc()
+
+
+def request_of(
+    arrival: Arrival, channel: Channel, fields: bodies.Fields, credentials: Sequence[str], event: str = ""
+) -> Request:
+    """Return what adapters get of `arrival`; `credentials` are those that `fields` were freed of."""
+    raw = Raw.pack(
+        _public_body(arrival.body, credentials),
+        method=arrival.method,
+        query=bodies.public_query(arrival.query),
+        content_type=bodies.clean(arrival.content_type),
+    )
+    traceparent = arrival.traceparent
+    if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
+        traceparent = None
+    return Request(channel, fields, arrival.received_at, arrival.request_id, raw, traceparent, event)
 
 
 def _public_body(body: bytes, credentials: Sequence[str]) -> bytes:
