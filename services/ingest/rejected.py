@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 _ALIKE: Final = frozenset({401, 403, 404, 413, 429})
 _HEADERS: Final = ("Content-Type", "Content-Length", "Content-Encoding", "User-Agent", "Accept", "X-Forwarded-For")
 _LONGEST_HEADER: Final = 200
+_LONGEST_REASON: Final = 1000
+_PLAIN_PARTS: Final = frozenset({"event"})
+"""What a path may name that is no credential; everything else in it is taken for one."""
 
 
 class Refusal(NamedTuple):
@@ -74,29 +77,23 @@ class Rejected:
     def _event(
         self, request: web.Request, provider: str, channel: Channel | None, body: bytes, refusal: Refusal
     ) -> RequestRejected:
-        query, content_type = request.rel_url.raw_query_string, printable(request.headers.get("Content-Type", ""))
         now = clock.now()
-        parsed = _parsed(body, query, content_type)
+        words = _words(request, body, self._body_bytes)
         data = RejectedData(
             channel_id=channel.id if channel else None,
             provider=provider,
             method=request.method,
-            path=_path_without_key(request),
+            path=_public_path(request),
             status=refusal.status,
             outcome=refusal.outcome,
-            reason=refusal.reason,
+            reason=bodies.clean(refusal.reason)[:_LONGEST_REASON],
             headers={
                 name: printable(request.headers[name])[:_LONGEST_HEADER] for name in _HEADERS if name in request.headers
             },
-            fields=dict(parsed.fields) if parsed else None,
-            raw=Raw.pack(
-                bodies.without_credentials(body[: self._body_bytes], parsed.credentials if parsed else ())[
-                    : self._body_bytes
-                ],
-                method=request.method,
-                query=bodies.public_query(query),
-                content_type=content_type,
-            ),
+            fields=words.fields,
+            path_event=bodies.clean(request.match_info.get("event", ""))[:_LONGEST_HEADER],
+            body_cut=words.cut,
+            raw=words.raw,
         )
         return RequestRejected(
             id=uuid4(),
@@ -110,17 +107,53 @@ class Rejected:
         )
 
 
-def _parsed(body: bytes, query: str, content_type: str) -> bodies.Parsed | None:
+class _Words(NamedTuple):
+    """What the sender said, without credentials."""
+
+    raw: Raw
+    cut: bool
+    fields: dict[str, str] | None
+
+
+def _words(request: web.Request, body: bytes, limit: int) -> _Words:
+    query, content_type = request.rel_url.raw_query_string, printable(request.headers.get("Content-Type", ""))
+    fields, credentials = _read(body, query, content_type)
+    # More than is kept: a credential at the edge is replaced whole, where half of one would not be known.
+    public = bodies.without_credentials(body[: 2 * limit], credentials)
+    cut = len(body) > 2 * limit or len(public) > limit
+    raw = Raw.pack(
+        public[:limit],
+        method=request.method,
+        query=_without(credentials, bodies.public_query(query)),
+        content_type=bodies.clean(content_type),
+    )
+    if fields is None or cut:  # they are what the body says: more of it than is kept
+        return _Words(raw, cut, None)
+    return _Words(raw, cut, {name: _without(credentials, value) for name, value in fields.items()})
+
+
+def _read(body: bytes, query: str, content_type: str) -> tuple[bodies.Fields | None, tuple[str, ...]]:
+    """Return the fields, None where they can't be read, and the credentials that are known by it."""
     try:
         return bodies.parse(body, query, content_type)
     except Refused:
-        return None
+        pass
+    try:
+        return None, bodies.parse(b"", query, content_type).credentials  # those of the query at least
+    except Refused:
+        return None, ()
 
 
-def _path_without_key(request: web.Request) -> str:
+def _without(credentials: tuple[str, ...], text: str) -> str:
+    """Return `text` without credentials: those within it, and those that its sender repeats under another name."""
+    return bodies.without_credentials(text.encode(), credentials).decode("utf-8", "replace")
+
+
+def _public_path(request: web.Request) -> str:
+    """Return the path, what may be a key in it replaced by the first eight digits of its hash."""
     path = template.canonical if (template := request.match_info.route.resource) is not None else ""
     for name, value in request.match_info.items():
-        if name == "key":
+        if name not in _PLAIN_PARTS:
             value = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:8]
         path = path.replace(f"{{{name}}}", bodies.clean(value)[:_LONGEST_HEADER])
     return path

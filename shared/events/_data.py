@@ -230,5 +230,7 @@ class RejectedData(Model):
     outcome: Literal["unrecognised", "refused"]
     reason: str
     headers: dict[str, str] = {}
-    fields: dict[str, Any] | None = None
+    fields: dict[str, Any] | None = Field(None, description="Left out where the body could not be read, or was cut.")
+    path_event: str = Field("", description="The event that the URL names, where a provider's URLs do.")
+    body_cut: bool = Field(False, description="`raw` holds the first part of the body only.")
     raw: Raw | None = None
