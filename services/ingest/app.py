@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from services.ingest import hooks
+from services.ingest import hooks, openapi
 from services.ingest.door import PARTS, POOL, Parts
 from services.ingest.intake import Intake
 from services.ingest.limits import TokenBuckets
@@ -19,6 +19,7 @@ from shared.db import migrations, opened_pool
 from shared.directory import DirectoryReader, Part
 from shared.http import Readiness, cancel, create_app, run_in_background
 from shared.http.auth import DIRECTORY
+from shared.http.openapi import serve as serve_document
 
 NAME: Final = "ingest"
 
@@ -70,6 +71,7 @@ def build(settings: Settings) -> web.Application:
 
     app.cleanup_ctx.append(background)
     hooks.add_routes(app)
+    serve_document(app, openapi.document(settings.base_url))
     return app
 
 
