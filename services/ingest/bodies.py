@@ -84,9 +84,9 @@ class Parsed(NamedTuple):
 
 def parse(body: bytes, query: str, content_type: str) -> Parsed:
     """Return the fields of a request. `query` is the URL's, still encoded. Raises `Unreadable` and `TooMuch`."""
-    merged = _fields(_form(query.encode("utf-8", "surrogateescape"), "")) if query else {}
+    merged = fields_of(_form(query.encode("utf-8", "surrogateescape"), "")) if query else {}
     if body and not body.isspace():
-        merged.update(_fields(_pairs(body, content_type)))
+        merged.update(fields_of(pairs_of(body, content_type)))
     if CREDENTIALS.isdisjoint(merged) and "dry_run" not in merged:
         return Parsed(merged)
     public = {name: value for name, value in merged.items() if name not in _HIDDEN}
@@ -106,7 +106,7 @@ def parse_json(body: bytes, content_type: str) -> JsonObject:
         raise Unreadable("the body is not a JSON object")
     pairs = _json(body, content_type)
     structured = {name.strip().lower() for name, value in pairs if isinstance(value, bool | dict | list)}
-    return JsonObject(_fields(pairs), frozenset(structured))
+    return JsonObject(fields_of(pairs), frozenset(structured))
 
 
 def without_credentials(body: bytes, known: Iterable[str] = ()) -> bytes:
@@ -145,7 +145,11 @@ def _name_of(part: str) -> str:
     return unquote_plus(part.partition("=")[0]).strip().lower()
 
 
-def _pairs(body: bytes, content_type: str) -> Pairs:
+def pairs_of(body: bytes, content_type: str) -> Pairs:
+    """Return what a body says as it says it: names in their order, with values that may be nested where it is JSON.
+
+    Raises `Unreadable` and `TooMuch`.
+    """
     start = body.removeprefix(_BOM).lstrip()[:1]
     if start in (b"{", b"["):
         return _json(body, content_type)
@@ -158,7 +162,8 @@ def _pairs(body: bytes, content_type: str) -> Pairs:
     return _form(body.removeprefix(_BOM).strip(), content_type)
 
 
-def _fields(pairs: Pairs) -> dict[str, str]:
+def fields_of(pairs: Pairs) -> dict[str, str]:
+    """Return `pairs` as fields, credentials included: see the module. Raises `TooMuch`."""
     fields: dict[str, str] = {}
     for count, (name, value) in enumerate(pairs):
         if count >= MAX_FIELDS:
@@ -199,7 +204,8 @@ def _public(value: Any) -> Any:
     return [_public(item) for item in value] if isinstance(value, list) else value
 
 
-def _text(body: bytes, content_type: str) -> str:
+def text_of(body: bytes, content_type: str) -> str:
+    """Return bytes as text: UTF-8, else in the declared charset, else letters all the same."""
     body = body.removeprefix(_BOM)
     try:
         return body.decode()
@@ -224,7 +230,7 @@ def _unquoted(data: bytes, content_type: str) -> str:
         data = data.replace(b"+", b" ")
     if b"%" in data:
         data = unquote_to_bytes(data)
-    return data.decode() if data.isascii() else _text(data, content_type)
+    return data.decode() if data.isascii() else text_of(data, content_type)
 
 
 def _json(body: bytes, content_type: str) -> Pairs:
@@ -233,7 +239,7 @@ def _json(body: bytes, content_type: str) -> Pairs:
     except orjson.JSONDecodeError:
         value = None  # half a character pair, another charset: the slower reader may still know
     if type(value) is not dict or any(type(item) in (float, dict, list) for item in value.values()):
-        value = _careful_json(_text(body, content_type))
+        value = _careful_json(text_of(body, content_type))
     if not isinstance(value, dict):
         raise Unreadable("the JSON body is not an object")
     return value.items()
@@ -253,7 +259,7 @@ def _xml(body: bytes, content_type: str) -> Pairs:
         try:
             root = _xml_root(body.strip())
         except ParseError:  # perhaps not in the encoding that it declares: as text, the declaration does not count
-            root = _xml_root(_text(body, content_type).strip())
+            root = _xml_root(text_of(body, content_type).strip())
     except DefusedXmlException as error:
         raise Unreadable("XML with a DTD or entities of its own is refused") from error
     except (ParseError, ValueError, LookupError):  # the latter two: an encoding that nobody knows
@@ -296,7 +302,7 @@ def _multipart(body: bytes, content_type: str) -> Pairs:
                 elif piece:
                     content += piece
                 elif part is not None:
-                    pairs.append((_text(part.name.encode("latin-1"), ""), _part_text(part, bytes(content))))
+                    pairs.append((text_of(part.name.encode("latin-1"), ""), _part_text(part, bytes(content))))
                     content.clear()
     except ParserLimitReached:
         raise TooMuch(f"more than {MAX_FIELDS} fields, or too long a part's header") from None
@@ -309,4 +315,4 @@ def _multipart(body: bytes, content_type: str) -> Pairs:
 
 def _part_text(part: MultipartSegment, content: bytes) -> str:
     """Return a field's text; a file counts by its hash."""
-    return _text(content, "") if part.filename is None else "sha256:" + hashlib.sha256(content).hexdigest()
+    return text_of(content, "") if part.filename is None else "sha256:" + hashlib.sha256(content).hexdigest()
