@@ -73,15 +73,15 @@ def envelope(
 ) -> E:
     """Return `data` as an event of `kind`.
 
-    Its id comes from the request's fields (or `identity`) and `ordinal`, so that a retry is the same event. The call is
-    `uid`, by default the one that `data.call_key` names. `time` is for providers of which every message tells it; by
-    default it is when we received the request.
+    Its id comes from what the request says (or `identity`) and `ordinal`, so that a retry is the same event. The call
+    is `uid`, by default the one that `data.call_key` names. `time` is for providers of which every message tells it;
+    by default it is when we received the request.
     """
     channel = request.channel
     if uid is None:
         uid = call_uid(channel.id, data.call_key or "")
     return kind(
-        id=event_id(uid, request.fields if identity is None else identity, ordinal),
+        id=event_id(uid, _said(request) if identity is None else identity, ordinal),
         source=f"/ingest/{channel.provider}/{channel.id}",
         subject=uid,
         time=time or request.received_at,
@@ -91,3 +91,17 @@ def envelope(
         traceparent=request.traceparent,
         data=data,
     )
+
+
+def arrival_identity(request: Request) -> Mapping[str, str]:
+    """Return the identity of what tells no time of its own: what the request says, and when it came in.
+
+    The latter in steps of the channel's `leg_reopen_seconds`: a retry comes within the same few seconds, and a phone
+    that rings once more later would else say nothing new.
+    """
+    step = int(request.received_at.timestamp() / request.channel.leg_reopen_seconds)
+    return {**_said(request), "callbus.receivedat": str(step)}
+
+
+def _said(request: Request) -> Mapping[str, str]:
+    return {**request.fields, "callbus.event": request.event} if request.event else request.fields

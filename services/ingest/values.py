@@ -18,9 +18,11 @@ _LONGEST_SECONDS: Final = 10**9
 
 
 def party(raw: str | None, country: str) -> Party | None:
-    """Return a number as written and in E.164; None where there is none."""
+    """Return a number as written and in E.164; None where there is none. A space in front was a "+"."""
     if raw is None or not raw.strip():
         return None
+    if raw[0] == " " and raw[1:2].isdigit():
+        raw = "+" + raw[1:]
     return Party(raw=raw, e164=to_e164(raw, country))
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.ingest.adapter import Adapter
-from services.ingest.providers import supervoip
+from services.ingest.providers import datera, generic, supervoip, telecube
 
-HOOKS: Final[tuple[Adapter, ...]] = (supervoip.ADAPTER,)
+HOOKS: Final[tuple[Adapter, ...]] = (supervoip.ADAPTER, telecube.ADAPTER, datera.ADAPTER, generic.ADAPTER)
 """Those that post to `/hooks/<name>/<key>`."""
 BY_NAME: Final[Mapping[str, Adapter]] = {adapter.name: adapter for adapter in HOOKS}

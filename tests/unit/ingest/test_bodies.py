@@ -235,18 +235,23 @@ def test_deep_xml_is_read_without_recursion() -> None:
 
 
 anything = st.text(alphabet=st.characters(codec=None), max_size=40)
-names = st.sampled_from(["status", "direction", "numberA", "numberB", "sipnumber", "disposition", "billseconds"]) | (
-    st.sampled_from(["createdat", "callid", "uniqueid", "IVRaction", "token"]) | anything
+names = (
+    st.sampled_from(["status", "direction", "numberA", "numberB", "sipnumber", "disposition", "billseconds"])
+    | st.sampled_from(["createdat", "callid", "uniqueid", "IVRaction", "token"])
+    | st.sampled_from(["event", "caller", "called", "did", "extension", "queue", "billsec", "timestamp", "calldate"])
+    | anything
 )
 values = (
     st.sampled_from(
         ["callstart", "callend", "queuestart", "in", "out", "ANSWER", "NO ANSWER", "\\u0000", "\0", "1e999"]
     )
+    | st.sampled_from(["queue_start", "queue_hangup", "call_start", "101"])
     | st.integers().map(str)
     | st.datetimes().map(str)
     | anything
 )
-flat = st.dictionaries(names, values, max_size=12).map(lambda sent: {"status": "callend", "callid": "a", **sent})
+ENOUGH = {"status": "callend", "event": "call_end", "callid": "a"}
+flat = st.dictionaries(names, values, max_size=12).map(lambda sent: {**ENOUGH, **sent})
 
 
 def as_json(sent: dict[str, str]) -> bytes:
@@ -279,12 +284,13 @@ CHANNEL = Channel(id=7, account_id=1, provider="supervoip", name="x", time_zone=
 
 def events_or_refusal(adapter: Adapter, body: bytes, query: str, content_type: str) -> None:
     arrival = Arrival("POST", query, content_type, body, datetime(2026, 3, 2, tzinfo=UTC), "request-1", "x")
-    try:
-        events = Intake(Silent(), settings()).read(arrival, adapter, CHANNEL).events
-    except Refused:
-        return
-    for event in events:
-        assert parse_event(event.to_json()) == event
+    for named in adapter.path_events or ("",):
+        try:
+            events = Intake(Silent(), settings()).read(arrival, adapter, CHANNEL, named).events
+        except Refused:
+            continue
+        for event in events:
+            assert parse_event(event.to_json()) == event
 
 
 @pytest.mark.parametrize("adapter", HOOKS, ids=lambda adapter: adapter.name)

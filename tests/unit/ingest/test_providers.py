@@ -37,12 +37,13 @@ class Sent(BaseModel):
 
 
 class Fixture(BaseModel):
-    """One `.in.json`."""
+    """One `.in.json`; `event` is the one that the URL names, for providers that have it there."""
 
     model_config = ConfigDict(extra="forbid")
     origin: Literal["documented", "captured", "inferred"]
     note: str
     channel: dict[str, Any]
+    event: str = ""
     received_at: datetime
     request: Sent
 
@@ -71,7 +72,8 @@ def read(case: Path) -> Mapped:
         traceparent=None,
     )
     adapter = BY_NAME[case.parent.parent.name]
-    return Intake(Silent(), settings()).read(arrival, adapter, Channel(**fixture.channel))
+    assert fixture.event in (adapter.path_events or ("",))
+    return Intake(Silent(), settings()).read(arrival, adapter, Channel(**fixture.channel), fixture.event)
 
 
 def outcome(case: Path) -> dict[str, Any]:
@@ -83,7 +85,8 @@ def outcome(case: Path) -> dict[str, Any]:
         if isinstance(error, Incomplete):
             told["errors"] = [wrong._asdict() for wrong in error.errors]
         return told
-    return {"events": [json.loads(event.to_json()) for event in mapped.events], "oddities": list(mapped.oddities)}
+    told = {"events": [json.loads(event.to_json()) for event in mapped.events], "oddities": list(mapped.oddities)}
+    return told if mapped.sent_at is None else {**told, "sent_at": mapped.sent_at.isoformat()}
 
 
 def case_id(case: Path) -> str:

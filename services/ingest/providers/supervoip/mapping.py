@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from services.ingest.adapter import Mapped, Request, envelope
+from services.ingest.adapter import Mapped, Request, arrival_identity, envelope
 from services.ingest.errors import Incomplete, Unrecognised, WrongField
 from services.ingest.values import moment, party, seconds
 from shared.events import Authority, CallData, CallEnded, CallRinging, Direction, EndedData, Outcome
@@ -56,15 +56,9 @@ def _check(status: str, call_key: str, leg: str) -> None:
 
 def _ring(request: Request, call_key: str, leg: str) -> Mapped:
     common, oddities = _common(request, call_key, leg)
-    identity = {**request.fields, "callbus.receivedat": _rounded(request)}
+    # `createdat` is the same in every message of a call.
+    identity = arrival_identity(request)
     return Mapped([envelope(CallRinging, request, CallData(**common), identity=identity)], oddities)
-
-
-def _rounded(request: Request) -> str:
-    # `createdat` is the same in every message of a call, so a phone that rings again later would else say nothing new;
-    # a retry comes within the same few seconds.
-    step = request.channel.leg_reopen_seconds
-    return str(int(request.received_at.timestamp() / step))
 
 
 def _end(request: Request, call_key: str, leg: str) -> Mapped:
