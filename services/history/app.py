@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from services.history import api, crm, tickets
+from services.history import api, crm, partner_list, tickets
 from services.history.consumer import Consumer
 from services.history.reading import READER, Reader
 from services.history.settings import Settings
@@ -31,6 +31,7 @@ def create(settings: Settings) -> web.Application:
     crm.add_routes(app, base_url=settings.base_url)
     api.add_routes(app)
     tickets.add_routes(app)
+    partner_list.add_routes(app)
     if settings.operator_token_file is not None:
         letters = DeadLetters(settings.amqp_url.get_secret_value(), "history")
         add_dead_letters(app, read_operator_token(settings.operator_token_file), letters)

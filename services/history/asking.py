@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TypeVar
+from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from shared.http import FieldError, problem
@@ -73,10 +73,11 @@ class Query:
 
         return self._read(name, read)
 
-    def need(self, name: str) -> None:
-        """Note that a parameter is required, where it is not given."""
+    def required(self, name: str, value: T | None) -> T:
+        """Return `value`, which was read from `name`. Where that was impossible it is None, until `finish` raises."""
         if not (self._parameters.get(name) or "").strip():
             self.wrong(name, "is required")
+        return cast(T, value)
 
     def wrong(self, name: str, detail: str) -> None:
         """Note that a parameter is wrong."""

@@ -10,8 +10,8 @@ import orjson
 from aiohttp import web
 
 from services.history.asking import Query, zone_named
-from services.history.numbers import spellings
 from services.history.reading import READER, Filter, Row
+from services.history.told import duration, spellings
 from shared.directory import Channel
 from shared.http import problem
 from shared.http.auth import DIRECTORY, account_token
@@ -37,7 +37,7 @@ _STATUSES: Final = {theirs: ours for ours, theirs in STATUS.items()}
 _COLUMNS: Final = {
     "id": "id",
     "start_time": "started_at",
-    # As `_duration` reads it.
+    # As `duration` reads it.
     "duration": "coalesce(duration_seconds, talk_seconds,"
     " CASE WHEN outcome IN ('busy', 'missed', 'canceled', 'failed') THEN 0 END)",
     "kind": "direction",
@@ -52,7 +52,6 @@ _COLUMNS: Final = {
     "created_at": "created_at",
     "updated_at": "updated_at",
 }
-_UNANSWERED: Final = frozenset({"busy", "missed", "canceled", "failed"})
 _ORDERS: Final = {
     **{name: f"{column} ASC NULLS LAST, id ASC" for name, column in _COLUMNS.items()},
     **{f"-{name}": f"{column} DESC NULLS LAST, id DESC" for name, column in _COLUMNS.items()},
@@ -108,7 +107,7 @@ def call_object(row: Row) -> dict[str, Any]:
         "number_from": row["from_e164"] or row["from_raw"],
         "number_to": row["to_e164"] or row["to_raw"],
         "start_time": row["started_at"],
-        "duration": _duration(row),
+        "duration": duration(row),
         "kind": row["direction"],
         "status": STATUS[row["outcome"] or row["state"] or "unknown"],
         "client_id": row["client_id"],
@@ -121,17 +120,6 @@ def call_object(row: Row) -> dict[str, Any]:
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
     }
-
-
-def _duration(row: Row) -> int | None:
-    """Whole seconds: as told, else the talked time; 0 where nobody answered, None where nobody can say (yet).
-
-    Never from start to end: providers whose notifications come late, or once, would make a duration of the delay.
-    """
-    for told in (row["duration_seconds"], row["talk_seconds"]):
-        if told is not None:
-            return round(float(told))
-    return 0 if row["outcome"] in _UNANSWERED else None
 
 
 def _recording_url(row: Row) -> str | None:

@@ -54,6 +54,19 @@ class Newest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfLocation:
+    """Which ended calls of a location, by the partner API's words; None = whichever. `date_to` is not wanted itself."""
+
+    location_id: int
+    date_from: datetime
+    date_to: datetime
+    numbers: Sequence[str] | None = None
+    directions: Sequence[str] | None = None
+    statuses: Sequence[str] | None = None
+    channels: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tickets:
     """Which page of the tickets; `before` is (id, uid) of the last one seen."""
 
@@ -110,6 +123,22 @@ class Reader:
             page.outcome,
             page.location_id,
             page.limit,
+        )
+
+    async def of_location(self, account: int, wanted: OfLocation, *, limit: int, offset: int) -> list[Row]:
+        """Return one page of a location's ended calls, newest first; their `word` is the partner's for the outcome."""
+        return await self._fetch(
+            SQL.calls_of_location,
+            account,
+            wanted.location_id,
+            wanted.date_from,
+            wanted.date_to,
+            wanted.numbers,
+            wanted.directions,
+            wanted.statuses,
+            wanted.channels,
+            limit,
+            offset,
         )
 
     async def tickets(self, account: int, page: Tickets) -> list[Row]:

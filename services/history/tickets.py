@@ -8,9 +8,9 @@ from uuid import UUID
 from aiohttp import web
 
 from services.history.asking import Query
-from services.history.numbers import customer
 from services.history.paging import as_json, page, read_cursor, read_limit, read_number
 from services.history.reading import READER, Row, Tickets
+from services.history.told import customer
 from shared.http import problem
 from shared.http.auth import account_token
 

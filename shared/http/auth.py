@@ -35,9 +35,7 @@ async def account_token(request: web.Request, scope: str | None = None) -> Token
     token = await request.app[DIRECTORY].find_token(secret)
     if token is None or token.kind != "api":
         raise unauthorized("the API token is not valid")
-    if scope is not None and token.scopes and scope not in token.scopes:
-        raise Problem(403, detail=f"the API token's scopes do not include {scope}", code="scope")
-    return token
+    return _allowed(token, scope)
 
 
 async def partner_of(request: web.Request) -> Partner:
@@ -51,6 +49,18 @@ async def partner_of(request: web.Request) -> Partner:
     if partner is None:
         raise unauthorized("Authentication needed.")
     return partner
+
+
+async def partner_user(request: web.Request, scope: str | None = None) -> Token:
+    """Return the user's token beside a PBX vendor's, allowed to do `scope`; its account is the only one to serve.
+
+    Raises as `account_token`. Whether the vendor may act for that account is `partner_of`'s and the caller's to say.
+    """
+    _, secret = partner_and_user(request)
+    token = await request.app[DIRECTORY].find_token(secret) if secret and _is_sane(secret) else None
+    if token is None or token.kind != "partner_user":
+        raise unauthorized("Authentication needed.")
+    return _allowed(token, scope)
 
 
 async def channel_of_key(request: web.Request, key: str, provider: str, kind: KeyKind = "key") -> Channel:
@@ -85,6 +95,12 @@ def partner_and_user(request: web.Request) -> tuple[str | None, str | None]:
 def _credential(text: str, scheme: str) -> str | None:
     word, _, secret = text.strip().partition(" ")
     return secret.strip() or None if word.lower() == scheme else None
+
+
+def _allowed(token: Token, scope: str | None) -> Token:
+    if scope is not None and token.scopes and scope not in token.scopes:
+        raise Problem(403, detail=f"the API token's scopes do not include {scope}", code="scope")
+    return token
 
 
 def _is_sane(secret: str) -> bool:

@@ -44,6 +44,32 @@ WHERE account_id = $1 AND started_at IS NOT NULL AND NOT deleted
 ORDER BY started_at DESC, id DESC
 LIMIT $9;
 
+-- name: calls_of_location
+-- Ended calls that routing put into a location, newest first. `word`: the partner API's for the outcome. Of those that
+-- it has more than one for, the partner's own is kept; a call of which nobody can say how it ended reached nobody.
+SELECT * FROM (
+    SELECT *, CASE
+        WHEN outcome = 'answered' THEN 'success'
+        WHEN outcome = 'canceled' THEN 'cancel'
+        WHEN outcome IN ('missed', 'busy') THEN outcome
+        WHEN lower(cause) IN ('notallowed', 'notavailable', 'notfound') THEN lower(cause)
+        ELSE 'notavailable'
+    END AS word
+    FROM history.calls
+    WHERE account_id = $1 AND started_at IS NOT NULL AND NOT deleted AND state = 'ended'
+        AND $2::bigint = ANY (locations)
+        AND started_at >= $3 AND started_at < $4
+        AND ($5::text[] IS NULL OR CASE
+            WHEN direction = 'outgoing' THEN to_e164 = ANY ($5) OR to_raw = ANY ($5)
+            ELSE from_e164 = ANY ($5) OR from_raw = ANY ($5)
+        END)
+        AND ($6::text[] IS NULL OR direction = ANY ($6))
+        AND ($8::bigint[] IS NULL OR channel_id = ANY ($8))
+) AS ended
+WHERE $7::text[] IS NULL OR word = ANY ($7)
+ORDER BY started_at DESC, id DESC
+LIMIT $9 OFFSET $10;
+
 -- name: list_tickets
 -- One page of an account's tickets, highest number first, from behind ($2, $3) on. With its call a ticket is deleted.
 SELECT

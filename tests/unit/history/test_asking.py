@@ -80,13 +80,18 @@ def test_of_several_words_none_given_is_none_and_a_wrong_one_is_named() -> None:
 @pytest.mark.parametrize("parameters", [{}, {"at": " "}])
 def test_what_is_needed_and_not_given_is_named(parameters: dict[str, str]) -> None:
     query = Query(parameters)
-    query.need("at")
+    query.required("at", query.text("at"))
     with pytest.raises(Problem) as raised:
         query.finish()
     assert raised.value.errors == (FieldError("at", "is required"),)
     given = Query({"at": "x"})
-    given.need("at")
+    assert given.required("at", given.text("at")) == "x"
     given.finish()
+    wrong = Query({"at": "x"})
+    wrong.required("at", wrong.integer("at"))
+    with pytest.raises(Problem) as raised:
+        wrong.finish()
+    assert [error.field for error in raised.value.errors] == ["at"]
 
 
 @pytest.mark.parametrize("name", ["Nowhere/Town", "", "../etc/passwd", "\0"])

@@ -1,13 +1,15 @@
-"""The numbers of a stored call: whose they are, and how one may be written."""
+"""What more than one API tells of a stored call, or asks of it, in the same way."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.history.reading import Row
 from shared.directory import Channel
 from shared.phone import to_e164
+
+_UNANSWERED: Final = frozenset({"busy", "missed", "canceled", "failed"})
 
 
 class Number(NamedTuple):
@@ -22,6 +24,17 @@ def customer(row: Row) -> Number:
     """Return the end outside: who is called in an outgoing call, else who calls."""
     end = "to" if row["direction"] == "outgoing" else "from"
     return Number(row[f"{end}_raw"], row[f"{end}_e164"], row[f"{end}_name"])
+
+
+def duration(row: Row) -> int | None:
+    """Whole seconds: as told, else the talked time; 0 where nobody answered, None where nobody can say (yet).
+
+    Never from start to end: providers whose notifications come late, or once, would make a duration of the delay.
+    """
+    for told in (row["duration_seconds"], row["talk_seconds"]):
+        if told is not None:
+            return round(float(told))
+    return 0 if row["outcome"] in _UNANSWERED else None
 
 
 def spellings(number: str, channels: Iterable[Channel]) -> list[str]:
