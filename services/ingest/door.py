@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from services.ingest import metrics
-from services.ingest.errors import Incomplete, Refused, TooMuch, Unrecognised
+from services.ingest.errors import Incomplete, Misconfigured, Refused, TooMuch, Unrecognised
 from services.ingest.intake import Arrival, Intake, NotDurable, note_oddities
 from services.ingest.limits import TokenBuckets
 from services.ingest.rejected import Refusal, Rejected, printable
@@ -22,7 +22,9 @@ from services.ingest.settings import Settings
 from shared import clock
 from shared.directory import Channel
 from shared.errors import Transient
-from shared.http import FieldError, Problem, request_id
+from shared.http import FieldError, Problem, request_id, unavailable
+
+_MENDED_AFTER_SECONDS: Final = 60.0  # somebody has to mend it; a provider that retries for hours loses nothing
 
 
 class Parts(NamedTuple):
@@ -126,6 +128,8 @@ def _problem(refused: Refused) -> Problem:
     if isinstance(refused, Incomplete):
         errors = [FieldError(wrong.field, wrong.detail) for wrong in refused.errors]
         return Problem(422, detail="what a call needs is missing or can't be used", errors=errors)
+    if isinstance(refused, Misconfigured):
+        return unavailable(str(refused), _MENDED_AFTER_SECONDS)
     return Problem(413 if isinstance(refused, TooMuch) else 400, detail=str(refused))
 
 

@@ -6,6 +6,7 @@ CallbusError
         ├── Unreadable     no fields can be made of it: 400
         ├── TooMuch        over a limit: 413
         ├── Incomplete     lacks what a call needs: 422, one entry per field
+        ├── Misconfigured  our side of the channel is set up wrongly: 503, for its sender did nothing wrong
         └── Unrecognised   a word that we don't know: 200, "accepted": false; kept, to be applied when we learn it
 """
 
@@ -40,6 +41,10 @@ class Incomplete(Refused):
     def __init__(self, errors: Sequence[WrongField]) -> None:
         super().__init__("; ".join(f"{error.field} {error.detail}" for error in errors))
         self.errors = tuple(errors)
+
+
+class Misconfigured(Refused):
+    """What is configured for the channel can't be used, so nothing that it sends can be read."""
 
 
 class Unrecognised(Refused):

@@ -15,6 +15,9 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _UNIX = re.compile(r"\d{9,10}(?:\.\d{1,9})?")
 _UNIX_MILLISECONDS = re.compile(r"\d{12,13}")
 _LONGEST_SECONDS: Final = 10**9
+_LONGEST_TIME: Final = 64
+_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):([0-5]?\d)", re.ASCII)
+_UNIT_SECONDS: Final = {"seconds": 1.0, "milliseconds": 0.001, "minutes": 60.0}
 
 
 def party(raw: str | None, country: str) -> Party | None:
@@ -26,29 +29,48 @@ def party(raw: str | None, country: str) -> Party | None:
     return Party(raw=raw, e164=to_e164(raw, country))
 
 
-def seconds(text: str | None) -> float | None:
-    """Return a length of time in seconds."""
+def seconds(text: str | None, unit: str = "seconds") -> float | None:
+    """Return a length of time in seconds. `unit` is `seconds`, `milliseconds`, `minutes`, or `clock` (1:02:03)."""
+    if unit == "clock":
+        return _clock(text or "")
     try:
-        value = float(text or "")
+        value = float(text or "") * _UNIT_SECONDS[unit]
     except ValueError:
         return None
     return value if math.isfinite(value) and 0 <= value <= _LONGEST_SECONDS else None
 
 
-def moment(text: str | None, time_zone: str) -> datetime | None:
-    """Return a time in UTC: Unix seconds or milliseconds, or a date with time, local to `time_zone` unless it says."""
+def _clock(text: str) -> float | None:
+    found = _CLOCK.fullmatch(text.strip())
+    return None if found is None else 3600.0 * int(found[1] or 0) + 60.0 * int(found[2]) + int(found[3])
+
+
+def moment(text: str | None, time_zone: str, written: str = "any") -> datetime | None:
+    """Return a time in UTC, local to `time_zone` unless it says.
+
+    `written` is `unix` (seconds), `unix_ms`, `iso`, `any` of them, or a pattern of `datetime.strptime`.
+    """
     text = (text or "").strip()
+    if len(text) > _LONGEST_TIME:
+        return None
     try:
-        if _UNIX.fullmatch(text):
-            found = datetime.fromtimestamp(float(text), UTC)
-        elif _UNIX_MILLISECONDS.fullmatch(text):
-            found = datetime.fromtimestamp(int(text) / 1000, UTC)
-        else:
-            found = datetime.fromisoformat(text)
-            found = (found if found.tzinfo else found.replace(tzinfo=_zone(time_zone))).astimezone(UTC)
+        found = _read_moment(text, written)
+        found = (found if found.tzinfo else found.replace(tzinfo=_zone(time_zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return found if _EARLIEST <= found < _LATEST else None
+
+
+def _read_moment(text: str, written: str) -> datetime:
+    if "%" in written:
+        return datetime.strptime(text, written)  # noqa: DTZ007 - the caller knows the zone
+    if written in ("unix", "any") and _UNIX.fullmatch(text):
+        return datetime.fromtimestamp(float(text), UTC)
+    if written in ("unix_ms", "any") and _UNIX_MILLISECONDS.fullmatch(text):
+        return datetime.fromtimestamp(int(text) / 1000, UTC)
+    if written in ("iso", "any"):
+        return datetime.fromisoformat(text)
+    raise ValueError("no such time")
 
 
 @lru_cache(maxsize=1000)
