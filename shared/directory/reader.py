@@ -135,6 +135,14 @@ class DirectoryReader:
         digest = hash_token(token).hex()
         return await self._find("token" + digest, lambda now: self.snapshot.token(digest, now))
 
+    async def refresh(self) -> Snapshot:
+        """The directory at least as new as this call: for what should be in it and is not, before saying so.
+
+        All who ask at a time share one question. Raises `DirectoryUnavailable` while that is impossible.
+        """
+        await self._ask_now()
+        return self.snapshot
+
     async def wait_loaded(self) -> None:
         """Return once there is a snapshot, from the database or from disk."""
         await self._loaded.wait()

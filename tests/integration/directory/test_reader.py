@@ -342,3 +342,17 @@ async def test_contacts_are_read_again_only_when_they_changed(dsn: str, store: S
         assert reader.snapshot.rows.contacts is before.contacts
         await conn.execute(insert, account_id, "Two")
         await until(lambda: len(reader.snapshot.rows.contacts) == 2)
+
+
+async def test_a_refresh_sees_what_was_written_before_it_and_says_so_where_it_can_not(dsn: str, store: Store) -> None:
+    account_id = await store.create_account("Salon")
+    async with Proxy(dsn) as network, reading(network.url, INGEST, poll_seconds=NEVER) as reader:
+        await loaded(reader)
+        for name in ("Anna", "Maria"):
+            user_id = await store.create_user(account_id, name)
+
+            assert user_id in (await reader.refresh()).users
+
+        network.swallow()
+        with pytest.raises(DirectoryUnavailable):
+            await reader.refresh()
