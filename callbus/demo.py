@@ -1,4 +1,4 @@
-"""The demo account: made once in an empty database, described again at every start.
+"""The demo account: made once in an empty database, described again at every start. `python -m callbus.demo` prints it.
 
 What the database keeps as a hash only (tokens, client secrets) is known from the demo.json of an earlier start; one
 that is not known there, or no longer good, is issued anew and the old one ends. Channels' keys are sealed and shown
@@ -7,7 +7,9 @@ again.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -263,3 +265,13 @@ def _at(value: Any, path: tuple[str | int, ...]) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return value
+
+
+def main() -> None:
+    """Make the account where the database is empty, and print demo.json, as the environment's administrator."""
+    values = Environment.read(os.environ, Path.cwd()).values
+    print(json.dumps(asyncio.run(provision(values)), ensure_ascii=False, indent=1))
+
+
+if __name__ == "__main__":
+    main()
