@@ -180,6 +180,15 @@ _SECURITY_SCHEMES: Final[Mapping[str, Json]] = {
 }
 
 
+def models(*models: type[BaseModel]) -> dict[str, Json]:
+    """Return the schemas of `models` and all that they refer to by name, as they are published: see `_Published`."""
+    _, found = models_json_schema(
+        [(model, "serialization") for model in models], by_alias=True, ref_template=_REF, schema_generator=_Published
+    )
+    schemas: dict[str, Json] = found["$defs"]
+    return schemas
+
+
 class Document:
     """One service's document, while it is put together."""
 
@@ -208,15 +217,9 @@ class Document:
         self._schemas[name] = schema
         return ref(name)
 
-    def models(self, *models: type[BaseModel]) -> None:
-        """Add the schemas of `models` as they are published: nothing is null, what has no value is left out."""
-        _, found = models_json_schema(
-            [(model, "serialization") for model in models],
-            by_alias=True,
-            ref_template=_REF,
-            schema_generator=_Published,
-        )
-        self._schemas.update(found["$defs"])
+    def schemas(self, schemas: Mapping[str, Json]) -> None:
+        """Add several schemas by name."""
+        self._schemas.update(schemas)
 
     def security(self, name: str, scheme: Json) -> str:
         """Add a way to say who is asking; return its name."""

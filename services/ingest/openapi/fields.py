@@ -29,7 +29,7 @@ _SUPERVOIP: Final = Provider(
     "dress (JSON, XML, form) is not.",
     fields={
         "status": text(
-            "`callstart` and `queuestart` ring, `callend` ends (documented). Another word is kept: `accepted` is false.",
+            "`callstart` and `queuestart` ring, `callend` ends (documented). Another word: `accepted` is false.",
             **_NOT_BLANK,
         ),
         "callid": text("The call (documented). This or `uniqueid` is needed.", **_ID, **_NOT_BLANK),

@@ -6,7 +6,7 @@ from services.ingest.adapter import Adapter, Says
 from services.ingest.openapi.fields import PROVIDERS, Provider
 from services.ingest.providers import HOOKS as ADAPTERS
 from shared.events import CallAnswered, CallEnded, CallNoted, CallRinging
-from shared.http.openapi import HOOKS, Document, Json, answer, array, obj, query, ref, segment, text, whole
+from shared.http.openapi import HOOKS, Document, Json, answer, array, models, obj, query, ref, segment, text, whole
 
 _TAG: Final = "provider webhooks"
 _KEY: Final = segment("key", text(minLength=1, maxLength=512), "The channel's key: the credential.")
@@ -32,11 +32,11 @@ def describe(document: Document) -> None:
     """Add every provider that posts webhooks."""
     document.tag(
         _TAG,
-        "Whatever a telephone system can be made to send: `GET` with all in the query, or `POST` with JSON (an object), "
-        "a form, a multipart form or flat XML. What the body looks like decides, not its `Content-Type`. Body and query "
-        "are merged, the body wins; names are in any case. Fields that are not listed are kept with the event.",
+        "Whatever a telephone system can be made to send: `GET` with all in the query, or `POST` with JSON (an "
+        "object), a form, a multipart form or flat XML. What the body looks like decides, not its `Content-Type`. Body "
+        "and query are merged, the body wins; names are in any case. Fields not listed are kept with the event.",
     )
-    document.models(*_EVENTS)
+    document.schemas(models(*_EVENTS))
     document.schema("HookAccepted", _accepted())
     document.schema("HookUnrecognised", _unrecognised())
     document.schema("HookDryRun", _dry_run())
