@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -57,6 +57,7 @@ class Rows:
 
 
 _ROWS: Final = TypeAdapter(Rows)
+_TAIL_DIGITS: Final = 4  # no country has shorter numbers, so one number has one tail, however it is written
 
 
 def parse_rows(document: bytes) -> Rows:
@@ -65,6 +66,17 @@ def parse_rows(document: bytes) -> Rows:
         return _ROWS.validate_json(document)
     except ValidationError as error:
         raise ValueError(f"not a directory: {error.error_count()} errors, first {error.errors()[0]['loc']}") from None
+
+
+class Line(NamedTuple):
+    """A row that a leg's name may mean, and by which of its names, the surest first.
+
+    `order` 0 is an extension's extended number, 1 its short one; 2, 3 and 4 are a SIP account's `sip`, `username` and
+    `number`.
+    """
+
+    order: int
+    row: Extension | SipAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +103,17 @@ class Snapshot:
     sip_accounts_of: Mapping[int, tuple[SipAccount, ...]]
     routes_of: Mapping[int, tuple[Route, ...]]
     contacts_by_phone: Mapping[tuple[int, str], tuple[Contact, ...]]
+    telephony_of: Mapping[int, tuple[int, ...]]
+    do_not_disturb_of: Mapping[int, frozenset[int]]
+    routes_by: Mapping[tuple[int, Literal["user", "diversion"], str], tuple[Route, ...]]
+    lines: Mapping[tuple[int, str], tuple[Line, ...]]
     """Plain names are by id; `…_of` by account id; channel keys by (kind, hash), tokens by hash, OAuth clients by their
-    client_id, pbx_users by (channel id, the PBX's id) give the user id, contacts by (account id, phone)."""
+    client_id, pbx_users by (channel id, the PBX's id) give the user id, contacts by (account id, phone).
+
+    telephony_of has the ids of users with access to telephony, ascending; do_not_disturb_of those who want no calls
+    now. routes_by is by (account id, match, key): the key of `user` is the value, of `diversion` the value's
+    `number_tail`, for what the rest means depends on a channel's country. lines is by (account id, a leg's name), the
+    surest first; inactive SIP accounts are left out."""
 
     @classmethod
     def of(cls, rows: Rows) -> Snapshot:
@@ -118,6 +139,10 @@ class Snapshot:
             sip_accounts_of=_by_account(rows.sip_accounts),
             routes_of=_by_account(rows.routes),
             contacts_by_phone=_by_phone(rows.contacts),
+            telephony_of=_with_telephony(rows.users),
+            do_not_disturb_of=_in_do_not_disturb(rows.agent_states),
+            routes_by=_by_value(rows.routes),
+            lines=_by_name(rows.extensions, rows.sip_accounts),
         )
 
     @property
@@ -141,6 +166,13 @@ class Snapshot:
         """The API token with this hash, unless it is over at `now`."""
         token = self.tokens.get(token_hash)
         return token if token and _is_valid(token, now) else None
+
+
+def number_tail(written: str) -> str:
+    """The last digits of a number, alike however it is written; the text itself where there are none."""
+    text = written.partition("@")[0].partition(";")[0]
+    digits = "".join(str(int(character)) for character in text if character.isdecimal())
+    return digits[-_TAIL_DIGITS:] or written.strip()
 
 
 class _OfAccount(Protocol):
@@ -170,6 +202,49 @@ def _by_phone(contacts: Iterable[Contact]) -> dict[tuple[int, str], tuple[Contac
             key = (contact.account_id, phone)
             found[key] = (*found.get(key, ()), contact)
     return found
+
+
+def _with_telephony(users: Iterable[User]) -> dict[int, tuple[int, ...]]:
+    of_account = _by_account(user for user in users if user.telephony)
+    return {account_id: tuple(sorted(user.id for user in found)) for account_id, found in of_account.items()}
+
+
+def _in_do_not_disturb(states: Iterable[AgentState]) -> dict[int, frozenset[int]]:
+    of_account = _by_account(state for state in states if state.do_not_disturb)
+    return {account_id: frozenset(state.user_id for state in found) for account_id, found in of_account.items()}
+
+
+def _by_value(
+    routes: Iterable[Route],
+) -> dict[tuple[int, Literal["user", "diversion"], str], tuple[Route, ...]]:
+    found: dict[tuple[int, Literal["user", "diversion"], str], list[Route]] = {}
+    for route in sorted(routes, key=lambda route: route.id):
+        key = route.value.strip() if route.match == "user" else number_tail(route.value)
+        found.setdefault((route.account_id, route.match, key), []).append(route)
+    return {key: tuple(routes) for key, routes in found.items()}
+
+
+def _by_name(
+    extensions: Iterable[Extension], sip_accounts: Iterable[SipAccount]
+) -> dict[tuple[int, str], tuple[Line, ...]]:
+    found: dict[tuple[int, str], list[Line]] = {}
+    for extension in extensions:
+        _file(found, extension, 0, (extension.number, extension.short))
+    for sip_account in sip_accounts:
+        if sip_account.active:
+            _file(found, sip_account, 2, (sip_account.sip, sip_account.username, sip_account.number))
+    return {key: tuple(sorted(lines, key=lambda line: (line.order, line.row.id))) for key, lines in found.items()}
+
+
+def _file(
+    found: dict[tuple[int, str], list[Line]],
+    row: Extension | SipAccount,
+    first_order: int,
+    names: tuple[str | None, ...],
+) -> None:
+    for order, name in enumerate(names, first_order):
+        if name and name.strip():
+            found.setdefault((row.account_id, name.strip()), []).append(Line(order, row))
 
 
 def _is_valid(token: _Expiring, now: datetime) -> bool:

@@ -4,9 +4,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.directory import Channel, ChannelKey, Contact, Partner, Rows, Snapshot, Token, User
+from shared.directory import (
+    AgentState,
+    Channel,
+    ChannelKey,
+    Contact,
+    Extension,
+    Partner,
+    Route,
+    Rows,
+    SipAccount,
+    Snapshot,
+    Token,
+    User,
+)
 from shared.directory.model import Entitlement, PartnerToken
-from shared.directory.snapshot import parse_rows
+from shared.directory.snapshot import number_tail, parse_rows
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -59,3 +72,57 @@ def test_a_newer_document_with_more_fields_is_read_and_a_broken_one_refused() ->
     assert parse_rows(b'{"version": 3, "accounts": [{"id": 1, "name": "a", "new": true}], "more": []}').version == 3
     with pytest.raises(ValueError, match="accounts"):
         parse_rows(b'{"accounts": [{"id": "x"}]}')
+
+
+def test_routes_are_found_by_what_they_match_a_number_by_its_last_digits_however_it_is_written() -> None:
+    user = Route(id=1, account_id=1, match="user", value="101")
+    same = Route(id=2, account_id=1, match="diversion", value="22 000 09 00")
+    other = Route(id=3, account_id=2, match="diversion", value="+48220000900")
+    routes = Snapshot.of(Rows(routes=(other, same, user))).routes_by
+    assert dict(routes) == {
+        (1, "user", "101"): (user,),
+        (1, "diversion", "0900"): (same,),
+        (2, "diversion", "0900"): (other,),
+    }
+    assert [number_tail(written) for written in ("tel:+48220000900;ext=5", "٤٨٢٢٠٠٠٠٩٠٠", "90", " front ", "")] == [
+        "0900",
+        "0900",
+        "90",
+        "front",
+        "",
+    ]
+
+
+def test_a_legs_name_means_extensions_then_sip_accounts_the_surest_first() -> None:
+    extensions = (
+        Extension(id=1, account_id=1, kind="phone", number="0001*101", short="101"),
+        Extension(id=2, account_id=1, kind="phone", number="101"),
+        Extension(id=3, account_id=2, kind="phone", number="101"),
+    )
+    sips = (
+        SipAccount(id=1, account_id=1, name="s", sip="101", username="anna", number="101"),
+        SipAccount(id=2, account_id=1, name="off", sip="101", active=False),
+    )
+    lines = Snapshot.of(Rows(extensions=extensions, sip_accounts=sips)).lines
+    assert [(line.order, line.row) for line in lines[1, "101"]] == [
+        (0, extensions[1]),
+        (1, extensions[0]),
+        (2, sips[0]),
+        (4, sips[0]),
+    ]
+    assert [line.row for line in lines[2, "101"]] == [extensions[2]]
+    assert [line.order for line in lines[1, "anna"]] == [3]
+
+
+def test_an_accounts_people_with_telephony_and_those_in_do_not_disturb() -> None:
+    users = (
+        User(id=3, account_id=1, name="c"),
+        User(id=1, account_id=1, name="a"),
+        User(id=2, account_id=1, name="b", telephony=False),
+    )
+    states = (
+        AgentState(user_id=1, account_id=1, do_not_disturb=True),
+        AgentState(user_id=3, account_id=1, available=False),
+    )
+    snapshot = Snapshot.of(Rows(users=users, agent_states=states))
+    assert (dict(snapshot.telephony_of), dict(snapshot.do_not_disturb_of)) == ({1: (1, 3)}, {1: frozenset({1})})
