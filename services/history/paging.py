@@ -11,7 +11,6 @@ import orjson
 from aiohttp import web
 
 from services.history.asking import Query
-from services.history.reading import Row
 
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ def read_number(text: str) -> int:
 
 
 def page(
-    rows: Sequence[Row], limit: int, item: Callable[[Row], Mapping[str, Any]], place: Callable[[Row], Sequence[object]]
+    rows: Sequence[T], limit: int, item: Callable[[T], Mapping[str, Any]], place: Callable[[T], Sequence[object]]
 ) -> web.Response:
     """Return one page; `place` says where a row stands in the list's order, in parts that have no spaces."""
     following = None
