@@ -61,6 +61,12 @@ def _as_list(value: object) -> object:
     raise ValueError("is a name or a list of names")
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has a character that can't be shown")
+    return text
+
+
 def _normal_words(table: dict[str, Any]) -> dict[str, Any]:
     normal = {normal_word(word): meaning for word, meaning in table.items()}
     if "" in normal:
@@ -85,7 +91,8 @@ def _check_time_format(value: str) -> str:
 
 
 _NAME_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": _LONGEST_NAME, "pattern": r"^[^.]+(\.[^.]+)*$"}
-Name = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME, pattern=_NAME_SCHEMA["pattern"])]
+_PRINTABLE: Final = AfterValidator(_printable)
+Name = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME, pattern=_NAME_SCHEMA["pattern"]), _PRINTABLE]
 Names = Annotated[
     tuple[Name, ...],
     BeforeValidator(_as_list),
@@ -94,10 +101,10 @@ Names = Annotated[
         {"anyOf": [_NAME_SCHEMA, {"type": "array", "items": _NAME_SCHEMA, "minItems": 1, "maxItems": _MOST_ALIASES}]}
     ),
 ]
-Word = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
-_Table = Field(min_length=1, max_length=_MOST_WORDS)
-_CHECKED = AfterValidator(_normal_words)
-Text = Annotated[str, Field(min_length=1, max_length=255)]
+Word = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME), _PRINTABLE]
+_TABLE: Final = Field(min_length=1, max_length=_MOST_WORDS)
+_CHECKED: Final = AfterValidator(_normal_words)
+Text = Annotated[str, Field(min_length=1, max_length=255), _PRINTABLE]
 
 
 class _Model(BaseModel):
@@ -138,11 +145,11 @@ class FieldNames(_Model):
 class Words(_Model):
     """The provider's words by ours, in any case. Where a table is given only its words count."""
 
-    event: Annotated[dict[Word, EventWord], _Table, _CHECKED] | None = Field(
+    event: Annotated[dict[Word, EventWord], _TABLE, _CHECKED] | None = Field(
         None, description="`ignored`: taken, and no event of a call."
     )
-    direction: Annotated[dict[Word, DirectionWord], _Table, _CHECKED] | None = None
-    outcome: Annotated[dict[Word, OutcomeWord], _Table, _CHECKED] | None = None
+    direction: Annotated[dict[Word, DirectionWord], _TABLE, _CHECKED] | None = None
+    outcome: Annotated[dict[Word, OutcomeWord], _TABLE, _CHECKED] | None = None
 
 
 class Defaults(_Model):

@@ -16,12 +16,13 @@ from services.ingest.providers import BY_NAME
 from services.routing.errors import Invalid
 from services.routing.store import NewChannel
 from services.routing.urls import KEY_KINDS, webhook_url
+from shared.mapping import InvalidMapping, Mapping
 
 
 def add_to(commands: Commands) -> None:
     """Add the commands."""
     group = noun(
-        commands, "channels", "connections of a PBX to an account: create, list, show, rotate, switch on and off"
+        commands, "channels", "connections of a PBX to an account: create, list, show, rotate, switch on and off, map"
     )
     _add_create(group)
     parser = verb(group, "list", show_list, "list channels")
@@ -36,6 +37,10 @@ def add_to(commands: Commands) -> None:
     )
     for name, command, text in (("enable", enable, "switch on"), ("disable", disable, "switch off")):
         verb(group, name, command, f"{text} a channel").add_argument("id", type=int)
+    _add_mapping(group)
+    parser = verb(group, "clock", clock, "say whether a PBX's own times may order the events of its calls")
+    parser.add_argument("id", type=int)
+    parser.add_argument("trust", choices=("trusted", "distrusted"), help="distrusted: ours orders them")
 
 
 def _add_create(group: Commands) -> None:
@@ -54,6 +59,15 @@ def _add_create(group: Commands) -> None:
     parser.add_argument("--mapping", type=Path, metavar="FILE", help="field names of a datera or generic hook, JSON")
 
 
+def _add_mapping(group: Commands) -> None:
+    parser = verb(group, "mapping", mapping, "show, set or check the mapping file of a datera or generic channel")
+    parser.add_argument("id", type=int, nargs="?")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--set", type=Path, metavar="FILE", help="give the channel this mapping")
+    what.add_argument("--none", action="store_true", help="take it away: back to our own field names")
+    what.add_argument("--check", type=Path, metavar="FILE", help="only say whether the file can be used")
+
+
 async def create(arguments: argparse.Namespace, environment: Environment, output: Output) -> None:
     """Print the channel's id, its key and its URL."""
     new = NewChannel(
@@ -66,7 +80,7 @@ async def create(arguments: argparse.Namespace, environment: Environment, output
         time_zone=arguments.time_zone,
         country=arguments.country,
         enabled=not arguments.disabled,
-        mapping=_mapping(arguments.mapping),
+        mapping=_read_mapping(arguments.mapping),
     )
     async with environment.store() as store:
         issued = await store.create_channel(new)
@@ -115,6 +129,32 @@ async def disable(arguments: argparse.Namespace, environment: Environment, outpu
     await _switch(arguments.id, False, environment, output)
 
 
+async def mapping(arguments: argparse.Namespace, environment: Environment, output: Output) -> None:
+    """Print or set a channel's mapping, or only check a file."""
+    if arguments.check is not None:
+        _check(_read_mapping(arguments.check))
+        output.one({"file": str(arguments.check), "valid": True})
+        return
+    if arguments.id is None:
+        raise Invalid("the id of a channel is needed, or --check FILE")
+    async with environment.store() as store:
+        if arguments.set is not None or arguments.none:
+            await store.set_channel_mapping(arguments.id, _read_mapping(arguments.set))
+        found = await store.channel_mapping(arguments.id)
+    if output.as_json or found is None:
+        output.one({"id": arguments.id, "mapping": found})
+    else:
+        print(json.dumps(found, indent=2, ensure_ascii=False), file=output.stream)  # as it would be in a file
+
+
+async def clock(arguments: argparse.Namespace, environment: Environment, output: Output) -> None:
+    """Set whether the provider's clock is trusted."""
+    trusted = arguments.trust == "trusted"
+    async with environment.store() as store:
+        await store.set_channel_trust_clock(arguments.id, trusted)
+    output.one({"id": arguments.id, "trust_clock": trusted})
+
+
 async def _switch(channel_id: int, enabled: bool, environment: Environment, output: Output) -> None:
     async with environment.store() as store:
         await store.set_channel_enabled(channel_id, enabled)
@@ -125,16 +165,23 @@ def _named(environment: Environment, provider: str, key: str) -> dict[str, str]:
     return {KEY_KINDS[provider]: key, "url": webhook_url(environment.base_url, provider, key)}
 
 
-def _mapping(file: Path | None) -> dict[str, Any] | None:
+def _read_mapping(file: Path | None) -> dict[str, Any] | None:
     if file is None:
         return None
     try:
-        mapping = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise Invalid(f"{file} is not JSON: {error}") from None
-    if not isinstance(mapping, dict):
+    if not isinstance(found, dict):
         raise Invalid(f"{file} is not a JSON object")
-    return mapping
+    return found
+
+
+def _check(found: dict[str, Any] | None) -> None:
+    try:
+        Mapping.read(found or {})
+    except InvalidMapping as error:
+        raise Invalid(f"the mapping can't be used: {error}") from None
 
 
 def _hours(text: str) -> float:

@@ -19,6 +19,7 @@ import phonenumbers
 
 from services.routing.errors import Invalid, NotFound
 from services.routing.urls import KEY_KINDS
+from shared import mapping as mappings
 from shared.clock import now
 from shared.db.queries import Queries
 from shared.directory import KeyKind
@@ -161,6 +162,28 @@ class Store:
         if await self._conn.fetchval(_SQL.set_channel_enabled, channel_id, enabled) is None:
             raise NotFound(f"no channel {channel_id}")
 
+    async def channel_mapping(self, channel_id: int) -> dict[str, Any] | None:
+        """A channel's mapping, None where it has none. Raises `NotFound`."""
+        row = await self._conn.fetchrow(_SQL.channel_mapping, channel_id)
+        if row is None:
+            raise NotFound(f"no channel {channel_id}")
+        return None if row["mapping"] is None else dict(json.loads(row["mapping"]))
+
+    async def set_channel_mapping(self, channel_id: int, mapping: Mapping[str, Any] | None) -> None:
+        """Give a channel a mapping, or take it away. Raises `NotFound`, `Invalid`."""
+        async with self._writing():
+            row = await self._conn.fetchrow(_SQL.lock_channel, channel_id)
+            if row is None:
+                raise NotFound(f"no channel {channel_id}")
+            _check_mapping(row["provider"], mapping)
+            text = None if mapping is None else json.dumps(mapping)
+            await self._conn.execute(_SQL.set_channel_mapping, channel_id, text)
+
+    async def set_channel_trust_clock(self, channel_id: int, trusted: bool) -> None:
+        """Say whether the provider's clock may order the events of a channel. Raises `NotFound`."""
+        if await self._conn.fetchval(_SQL.set_channel_trust_clock, channel_id, trusted) is None:
+            raise NotFound(f"no channel {channel_id}")
+
     # --- what a PBX calls people
 
     async def create_pbx_user(self, account_id: int, channel_id: int, pbx_user_id: str, user_id: int) -> int:
@@ -253,6 +276,47 @@ class Store:
                 await self._conn.execute(_SQL.insert_entitlement, partner_id, account_id, None)
         return partner_id
 
+    async def list_partners(self) -> list[dict[str, Any]]:
+        """Partners by id, with the ids of their live tokens and what they are entitled to: "1", or "1/4" for one channel."""
+        return [dict(row) for row in await self._conn.fetch(_SQL.list_partners)]
+
+    async def entitle_partner(self, partner_id: int, account_id: int, channel_id: int | None = None) -> None:
+        """Let a partner act for an account's partner channels, or for one of them; twice is once.
+
+        Raises `NotFound`, `Invalid`.
+        """
+        async with self._writing():
+            await self._check_partner(partner_id)
+            if channel_id is not None and not await self._conn.fetchval(
+                _SQL.is_partner_channel, account_id, channel_id
+            ):
+                raise Invalid(f"account {account_id} has no partner channel {channel_id}")
+            await self._conn.execute(_SQL.insert_entitlement, partner_id, account_id, channel_id)
+
+    async def withdraw_partner(self, partner_id: int, account_id: int, channel_id: int | None = None) -> None:
+        """Take back what `entitle_partner` gave in the same words. Raises `NotFound`."""
+        if await self._conn.fetchval(_SQL.delete_entitlement, partner_id, account_id, channel_id) is None:
+            raise NotFound("the partner has no such entitlement")
+
+    async def issue_partner_token(self, partner_id: int, expires_at: datetime | None = None) -> Issued:
+        """One more token of a partner. Raises `NotFound`."""
+        token = new_token("pt")
+        async with self._writing():
+            await self._check_partner(partner_id)
+            row = (partner_id, hash_token(token), expires_at)
+            return Issued(int(await self._conn.fetchval(_SQL.insert_partner_token, *row)), token)
+
+    async def revoke_partner_token(self, partner_id: int, token_id: int) -> None:
+        """End one of a partner's tokens; twice is once. Raises `NotFound`."""
+        if await self._conn.fetchval(_SQL.revoke_partner_token, partner_id, token_id) is None:
+            raise NotFound(f"partner {partner_id} has no token {token_id}")
+
+    async def revoke_partner_tokens(self, partner_id: int) -> None:
+        """End all of a partner's tokens. Raises `NotFound`."""
+        async with self._writing():
+            await self._check_partner(partner_id)
+            await self._conn.execute(_SQL.revoke_partner_tokens, partner_id)
+
     async def rotate_partner_token(self, partner_id: int) -> Issued:
         """A new token of a partner; its others end now."""
         token = new_token("pt")
@@ -278,10 +342,15 @@ class Store:
 
     # ---
 
+    async def _check_partner(self, partner_id: int) -> None:
+        if not await self._conn.fetchval(_SQL.has_partner, partner_id):
+            raise NotFound(f"no partner {partner_id}")
+
     async def _insert_channel(self, new: NewChannel) -> int:
         _check_time_zone(new.time_zone)
         if new.country not in phonenumbers.SUPPORTED_REGIONS:
             raise Invalid(f"no such country: {new.country} (two letters, as in PL)")
+        _check_mapping(new.provider, new.mapping)
         mapping = None if new.mapping is None else json.dumps(new.mapping)
         return await self._insert(
             _SQL.insert_channel,
@@ -336,3 +405,14 @@ def _check_time_zone(name: str) -> None:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Invalid(f"unknown time zone {name}; a name like Europe/Warsaw is needed") from None
+
+
+def _check_mapping(provider: str, mapping: Mapping[str, Any] | None) -> None:
+    if mapping is None:
+        return
+    if provider not in mappings.PROVIDERS:
+        raise Invalid(f"a {provider} channel takes no mapping")
+    try:
+        mappings.Mapping.read(mapping)
+    except mappings.InvalidMapping as error:
+        raise Invalid(f"the mapping can't be used: {error}") from None

@@ -49,6 +49,15 @@ SELECT account_id, provider FROM directory.channels WHERE channel_id = $1 FOR UP
 -- name: set_channel_enabled
 UPDATE directory.channels SET enabled = $2 WHERE channel_id = $1 RETURNING channel_id
 
+-- name: channel_mapping
+SELECT mapping::text AS mapping FROM directory.channels WHERE channel_id = $1
+
+-- name: set_channel_mapping
+UPDATE directory.channels SET mapping = $2::text::jsonb WHERE channel_id = $1
+
+-- name: set_channel_trust_clock
+UPDATE directory.channels SET trust_clock = $2 WHERE channel_id = $1 RETURNING channel_id
+
 -- name: insert_channel_key
 INSERT INTO directory.channel_keys (account_id, channel_id, kind, key_hash, key_sealed) VALUES ($1, $2, $3, $4, $5)
 
@@ -103,6 +112,32 @@ INSERT INTO directory.partner_tokens (partner_id, token_hash, expires_at) VALUES
 
 -- name: revoke_partner_tokens
 UPDATE directory.partner_tokens SET revoked_at = now() WHERE partner_id = $1 AND revoked_at IS NULL
+
+-- name: has_partner
+SELECT EXISTS (SELECT FROM directory.partners WHERE partner_id = $1)
+
+-- name: list_partners
+SELECT partner_id, name,
+    ARRAY(
+        SELECT partner_token_id FROM directory.partner_tokens t
+        WHERE t.partner_id = p.partner_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) ORDER BY 1
+    ) AS tokens,
+    ARRAY(
+        SELECT concat_ws('/', account_id, channel_id) FROM directory.partner_entitlements e
+        WHERE e.partner_id = p.partner_id ORDER BY account_id, channel_id NULLS FIRST
+    ) AS entitlements
+FROM directory.partners p ORDER BY partner_id
+
+-- name: revoke_partner_token
+UPDATE directory.partner_tokens SET revoked_at = coalesce(revoked_at, now())
+WHERE partner_id = $1 AND partner_token_id = $2 RETURNING partner_token_id
+
+-- name: is_partner_channel
+SELECT EXISTS (SELECT FROM directory.channels WHERE account_id = $1 AND channel_id = $2 AND provider = 'partner')
+
+-- name: delete_entitlement
+DELETE FROM directory.partner_entitlements
+WHERE partner_id = $1 AND account_id = $2 AND channel_id IS NOT DISTINCT FROM $3 RETURNING partner_id
 
 -- name: insert_entitlement
 INSERT INTO directory.partner_entitlements (partner_id, account_id, channel_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
