@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from shared.http.problems import Problem
+from shared.http.problems import Problem, phrase
 
 
 class ErrorBody(NamedTuple):
@@ -65,6 +65,13 @@ def partner(problem: Problem, _request_id: str) -> ErrorBody:
     return ErrorBody({"success": False, "data": None, "meta": meta})
 
 
+def telephony(problem: Problem, _request_id: str) -> ErrorBody:
+    """The channel-key API's: one entry per fault, each with `code` (a word for programs), `title` and `details`."""
+    code = problem.code or phrase(problem.status).lower().replace(" ", "_").replace("-", "_")
+    details = [f"{error.field} {error.detail}" for error in problem.errors] or [problem.detail or problem.title]
+    return ErrorBody({"errors": [{"code": code, "title": problem.title, "details": each} for each in details]})
+
+
 def _by_field(problem: Problem) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for error in problem.errors:
@@ -82,6 +89,7 @@ class Envelopes:
         self.add("/hooks/", hooks)
         for prefix in ("/voip/integration", "/api/v1/voip/integration"):
             self.add(prefix, partner)
+        self.add("/api/v2/telephony/", telephony)
 
     def add(self, prefix: str, envelope: Envelope) -> None:
         """Use `envelope` for every path that starts with `prefix`."""

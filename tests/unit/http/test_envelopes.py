@@ -79,6 +79,38 @@ _GONE = Problem(404, detail="no such call", code="unknown_call")
             Problem(405),
             ErrorBody({"success": False, "data": None, "meta": {"message": "Method Not Allowed"}}),
         ),
+        (
+            "/api/v2/telephony/calls/@k",
+            _WRONG,
+            ErrorBody(
+                {
+                    "errors": [
+                        {
+                            "code": "unprocessable_entity",
+                            "title": "Unprocessable Entity",
+                            "details": detail,
+                        }
+                        for detail in ("a is required", "b is odd")
+                    ]
+                }
+            ),
+        ),
+        (
+            "/api/v2/telephony/calls/@k",
+            _GONE,
+            ErrorBody({"errors": [{"code": "unknown_call", "title": "Not Found", "details": "no such call"}]}),
+        ),
+        (
+            "/api/v2/telephony/",
+            Problem(405),
+            ErrorBody(
+                {
+                    "errors": [
+                        {"code": "method_not_allowed", "title": "Method Not Allowed", "details": "Method Not Allowed"}
+                    ]
+                }
+            ),
+        ),
     ],
 )
 def test_each_api_has_its_own_error_body(path: str, problem: Problem, expected: ErrorBody) -> None:
