@@ -1,20 +1,22 @@
 """Provider webhooks over HTTP: `GET|POST /hooks/<provider>/<key>[/<event>]`."""
 
-from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 import orjson
 from aiohttp import web
 
-from services.ingest.adapter import Adapter, Event
+from services.ingest.adapter import Adapter, Mapped
 from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
 from services.ingest.errors import Unrecognised
 from services.ingest.intake import note_oddities
 from services.ingest.providers import HOOKS
 from shared import logging
+from shared.events import CallNoted
 from shared.http import FieldError, Problem, read_body, request_id
-from shared.http.auth import channel_of_key, require_enabled
+from shared.http.auth import DIRECTORY, channel_of_key, require_enabled
+from shared.routing import explain
 
 _DRY_RUN: Final = {"1": True, "true": True, "0": False, "false": False}
 
@@ -40,7 +42,7 @@ async def _take(adapter: Adapter, request: web.Request, seen: Seen) -> web.Respo
     arrival = arrival_of(request, seen.body)
     mapped = intake.read(arrival, adapter, channel, event)
     if seen.dry_run:
-        return _dry_run(request, mapped.events, mapped.oddities)
+        return _dry_run(request, mapped, arrival.received_at)
     if mapped.oddities:
         note_oddities(channel, mapped.oddities)
     if mapped.events:
@@ -73,9 +75,17 @@ def _wants_dry_run(request: web.Request) -> bool:
     return _DRY_RUN[word]
 
 
-def _dry_run(request: web.Request, events: Sequence[Event], oddities: Sequence[str]) -> web.Response:
-    shown = [orjson.Fragment(event.to_json()) for event in events]
-    return _answer({"request_id": request_id(request), "events": shown, "not_understood": list(oddities)})
+def _dry_run(request: web.Request, mapped: Mapped, at: datetime) -> web.Response:
+    moving = [event for event in mapped.events if not isinstance(event, CallNoted)] or mapped.events
+    directory = request.app[DIRECTORY].snapshot
+    return _answer(
+        {
+            "request_id": request_id(request),
+            "events": [orjson.Fragment(event.to_json()) for event in mapped.events],
+            "not_understood": list(mapped.oddities),
+            "routing": explain(moving[0].data, directory, at).to_dict() if moving else None,
+        }
+    )
 
 
 def _answer(body: dict[str, object]) -> web.Response:

@@ -6,14 +6,28 @@ from services.ingest.adapter import Adapter, Says
 from services.ingest.openapi.fields import PROVIDERS, Provider
 from services.ingest.providers import HOOKS as ADAPTERS
 from shared.events import CallAnswered, CallEnded, CallNoted, CallRinging
-from shared.http.openapi import HOOKS, Document, Json, answer, array, models, obj, query, ref, segment, text, whole
+from shared.http.openapi import (
+    HOOKS,
+    Document,
+    Json,
+    answer,
+    array,
+    models,
+    nullable,
+    obj,
+    query,
+    ref,
+    segment,
+    text,
+    whole,
+)
 
 _TAG: Final = "provider webhooks"
 _KEY: Final = segment("key", text(minLength=1, maxLength=512), "The channel's key: the credential.")
 _DRY_RUN: Final = query(
     "dry_run",
     text(enum=["0", "1", "false", "true"]),
-    "`1`: answer the events that would be made of this request, and store nothing.",
+    "`1`: answer the events that would be made of this request and who would see the call, and store nothing.",
 )
 _ERRORS: Final = {
     400: "The body is in none of the formats, or broken.",
@@ -155,8 +169,28 @@ def _dry_run() -> Json:
             "request_id": text("As in `X-Request-Id`."),
             "events": array(events, description="As they would be published."),
             "not_understood": array(text(), description="Names of fields whose value we could not use."),
+            "routing": nullable(_routing()),
         },
         description="The answer to `dry_run`.",
+    )
+
+
+def _routing() -> Json:
+    other = obj({"user_id": whole(), "why_not": text("As in `no access to telephony`.")})
+    return obj(
+        {
+            "audience": array(whole(), description="Ids of the users who would see it now, ascending."),
+            "assignee": nullable(whole("Id of the user whose call it is.")),
+            "locations": array(whole(), description="Ids of the locations in whose history it goes."),
+            "rule": text("Name of the rule that decides."),
+            "rank": whole("Number of that rule; 1 is the most exact.", minimum=1),
+            "sentence": text("The same for people."),
+            "others": array(other, description="Everyone else of the account, by id."),
+        },
+        description=(
+            "Who would see the call, decided on the first event that moves it; null where there is no event. "
+            "Its rules: `shared/routing/README.md`."
+        ),
     )
 
 
