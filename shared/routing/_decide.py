@@ -182,7 +182,7 @@ def _shown(people: People, reached: Reached, empty: str, role: str = "") -> str:
     if reached.without:
         has = "has" if len(reached.without) == 1 else "have"
         return f"shown to nobody, as {people.names(reached.without)} {has} no access to telephony"
-    return f"shown to nobody, as {empty}"
+    return f"shown to nobody, as {empty}" if empty else "shown to nobody"
 
 
 def _others(users: Iterable[User], decision: Decision, weighed: _Weighed) -> Iterator[Other]:

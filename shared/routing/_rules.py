@@ -35,7 +35,7 @@ class Found(NamedTuple):
     cause: str
     """Beginning of the sentence."""
     empty: str
-    """Why it leads to nobody, where it names no user of the account at all."""
+    """Why it leads to nobody, where it names no user of the account at all; empty where that goes without saying."""
     others: str
     """Why somebody else with access to telephony does not see the call."""
     route: Route | None = None
@@ -63,20 +63,20 @@ def find(case: Case) -> Found:
 
 
 def _named(case: Case) -> Found | None:
-    """Users, groups or PBX users that the call names; an API allows one of the three, an empty list is none."""
-    data, rule, causes = case.data, "", []
+    """Users, groups or PBX users that the call names, an API allowing one of the three; an empty list names nobody."""
+    data, rule, named = case.data, "", []
     users: list[int] = []
-    if data.pbx_user_ids:
+    if data.pbx_user_ids is not None:
         rule = "pbx_user_ids"
-        causes.append(counted("PBX user", data.pbx_user_ids))
+        named.append(counted("PBX user", data.pbx_user_ids))
         mapped = (case.directory.pbx_users.get((case.channel.id, name)) for name in data.pbx_user_ids)
         users += [user_id for user_id in mapped if user_id is not None]
-    if data.group_ids:
+    if data.group_ids is not None:
         rule = "group_ids"
-        causes.append(counted("group", data.group_ids, lambda group_id: _group_name(case, group_id)))
-    if data.user_ids:
+        named.append(counted("group", data.group_ids, lambda group_id: _group_name(case, group_id)))
+    if data.user_ids is not None:
         rule = "user_ids"
-        causes.append(counted("user", data.user_ids))
+        named.append(counted("user", data.user_ids))
         users += data.user_ids
     if not rule:
         return None
@@ -84,8 +84,8 @@ def _named(case: Case) -> Found | None:
         rule=rule,
         rank=NAMED,
         reached=case.people.reach(users, data.group_ids or ()),
-        cause=f"The call names {' and '.join(causes)}",
-        empty=_NAMES_NOBODY[rule],
+        cause=f"The call names {' and '.join(named)}",
+        empty=_NAMES_NOBODY[rule] if data.user_ids or data.group_ids or data.pbx_user_ids else "",
         others="not named by the call",
     )
 

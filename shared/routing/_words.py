@@ -24,5 +24,7 @@ def listed(items: Sequence[T], name: Callable[[T], str] = str) -> str:
 
 
 def counted(noun: str, items: Sequence[T], name: Callable[[T], str] = str) -> str:
-    """Return "user 101", or "users 101 and 102"."""
+    """Return "user 101", "users 101 and 102", or "no user"."""
+    if not items:
+        return f"no {noun}"
     return f"{noun if len(items) == 1 else noun + 's'} {listed(items, name)}"

@@ -125,9 +125,19 @@ CASES = [
         seen("user_ids", (ANNA,), "The call names user 1: shown to Anna Nowak.", locations=(SPA,)),
     ),
     Case(
-        "an empty list is no filter",
-        call(user_ids=(), group_ids=(), pbx_user_ids=(), user="101"),
-        seen("user", (ANNA,), "There is a route for user 101: shown to Anna Nowak.", locations=(SALON,)),
+        "an empty list of users",
+        call(user_ids=(), user="101"),
+        seen("user_ids", (), "The call names no user: shown to nobody."),
+    ),
+    Case(
+        "an empty list of PBX users",
+        call(DESK, pbx_user_ids=(), user="101", did=NUMBER),
+        seen(
+            "pbx_user_ids",
+            (),
+            "The call names no PBX user: shown to nobody.",
+            locations=(SPA,),
+        ),
     ),
     # 2. The PBX subscriber or the leg
     Case(
