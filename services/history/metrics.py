@@ -21,3 +21,5 @@ FOLD_SECONDS: Final = Counter(
 OLDEST_SECONDS: Final = Gauge(
     "history_oldest_message_seconds", "Age of the oldest message of the last batch stored, from its receipt by us."
 )
+REQUESTS: Final = Counter("history_requests_kept_total", "Refused and unrecognised requests kept.", ["outcome"])
+REQUESTS_DELETED: Final = Counter("history_requests_deleted_total", "Kept requests deleted for their age.")

@@ -13,3 +13,6 @@ class Settings(ServiceSettings):
         800, ge=1, le=20000, description="Most messages taken from the broker unacknowledged."
     )
     history_read_seconds: float = Field(10.0, gt=0, description="Longest query of an API request; longer is 503.")
+    history_requests_days: int = Field(
+        30, ge=1, le=3650, description="How long refused and unrecognised requests are kept, in days."
+    )
