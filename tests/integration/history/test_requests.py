@@ -29,7 +29,6 @@ from shared.events import (
     Authority,
     CallData,
     CallEnded,
-    CallEvent,
     CallNoted,
     CallRinging,
     EndedData,
@@ -42,7 +41,7 @@ from shared.events.ids import call_uid
 from shared.http import serving
 from shared.secrets import hash_token
 from tests.integration.history.support import histories, seed, send, until
-from tests.support.histories import NOON
+from tests.support.histories import NOON, Told
 
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 OPERATORS = "a token of the operators"
@@ -95,7 +94,7 @@ def accepted(
     key: str = "",
     body: bytes = BODY,
     **envelope: Any,
-) -> list[CallEvent]:
+) -> list[CallRinging | CallEnded]:
     """The ring and the end that came of one request."""
     uid = call_uid(channel, key or f"{id_}-{seconds}")
     common: dict[str, Any] = {
@@ -129,7 +128,7 @@ class Requests:
     async def keep(self, *events: RequestRejected) -> None:
         await self.keeper.handle([delivery(event) for event in events])
 
-    async def store(self, events: Sequence[CallEvent]) -> None:
+    async def store(self, events: Sequence[Told]) -> None:
         await self.writer.store([read(event.to_json()) for event in events])
 
     async def get(self, path: str, token: str | None = "ours") -> tuple[int, Any]:
@@ -633,7 +632,8 @@ async def test_no_question_reads_every_event(
     await admin.execute(
         "INSERT INTO history.events (uid, id, account_id, type, time, received_at, request_id, body)"
         " SELECT gen_random_uuid(), gen_random_uuid(), 1, 'call.ringing.v1', now(), now() - n * interval '1 s',"
-        """ 'always', '{"source":"/ingest/supervoip/1","data":{"provider":"supervoip"}}' FROM generate_series(1, 20000) AS n"""
+        """ 'always', '{"source":"/ingest/supervoip/1","data":{"provider":"supervoip"}}'"""
+        " FROM generate_series(1, 20000) AS n"
     )
     quiet = accepted("quiet-001", channel=3, provider="voipnow")
     await writer.store([read(event.to_json()) for event in quiet])
