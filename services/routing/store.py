@@ -277,7 +277,7 @@ class Store:
         return partner_id
 
     async def list_partners(self) -> list[dict[str, Any]]:
-        """Partners by id, with the ids of their live tokens and what they are entitled to: "1", or "1/4" for one channel."""
+        """Partners by id, with the ids of their live tokens and their entitlements: "1", or "1/4" for one channel."""
         return [dict(row) for row in await self._conn.fetch(_SQL.list_partners)]
 
     async def entitle_partner(self, partner_id: int, account_id: int, channel_id: int | None = None) -> None:

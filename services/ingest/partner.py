@@ -1,0 +1,140 @@
+"""The partner API over HTTP: `POST /voip/integration`, also under `/api/v1`. See providers/partner/README.md."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import orjson
+from aiohttp import web
+
+from services.ingest import metrics
+from services.ingest.adapter import Request
+from services.ingest.bodies import CREDENTIALS, JsonObject, parse_json
+from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
+from services.ingest.errors import Incomplete, WrongField
+from services.ingest.identities import Identities
+from services.ingest.intake import note_oddities, request_of
+from services.ingest.integrations import Integrations
+from services.ingest.providers.partner.mapping import Report, Ring, Setup, read, to_event
+from services.ingest.transactions import Transactions
+from shared import logging
+from shared.db import DatabaseUnavailable
+from shared.directory import Channel
+from shared.events import Authority
+from shared.http import Problem, read_body, run_in_background
+from shared.http.auth import channel_of_key, partner_of
+
+_NAME: Final = "partner"
+_PATHS: Final = ("/voip/integration", "/api/v1/voip/integration")
+_ACCEPTED: Final = orjson.dumps({"success": True, "data": None, "meta": {"message": "Accepted"}})
+
+
+class _Nameless(NamedTuple):
+    integrations: Integrations
+    identities: Identities
+
+
+_NAMELESS: Final = web.AppKey("NAMELESS", _Nameless)
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve the partner API."""
+    handler = guarded(_NAME, _take)
+    for path in _PATHS:
+        app.router.add_post(path, handler)
+        app.router.add_post(f"{path}/", handler)
+
+
+def start(app: web.Application, pool: asyncpg.Pool[Any]) -> asyncio.Task[Any]:
+    """Let `app` work with what is in the database behind `pool`; return what keeps doing so."""
+    transactions = Transactions(pool)
+    integrations = Integrations(transactions)
+    app[_NAMELESS] = _Nameless(integrations, Identities(transactions, integrations))
+    return run_in_background(app, "integrations", integrations.run())
+
+
+async def _take(request: web.Request, seen: Seen) -> web.Response:
+    partner = await partner_of(request)
+    seen.body = await read_body(request)
+    arrival = arrival_of(request, seen.body)
+    body = parse_json(seen.body, arrival.content_type)
+    crm_token = _crm_token(body)
+    seen.channel = channel = await channel_of_key(request, crm_token, _NAME, "crm_token")
+    if not partner.may_use(channel):
+        raise _denied("the token is not entitled to this chain")
+    if not channel.enabled:
+        raise _denied("this channel is switched off")
+    throttle(request, channel)
+    fields = {name: value for name, value in body.fields.items() if name not in CREDENTIALS}
+    nameless = request.app[_NAMELESS]
+    told = await _read(fields, body, channel, nameless.integrations)
+    if isinstance(told, Setup):
+        await nameless.integrations.set_enabled(channel, told.enable, arrival.received_at)
+    else:
+        words = request_of(arrival, channel, fields, (crm_token,))
+        uid, authority = await _call_of(told, words, nameless)
+        logging.bind(call_id=str(uid))
+        if isinstance(told, Report) and told.oddities:
+            note_oddities(channel, told.oddities)
+        await request.app[PARTS].intake.publish([to_event(told, words, uid, authority)])
+    return web.Response(status=202, body=_ACCEPTED, content_type="application/json")
+
+
+def _crm_token(body: JsonObject) -> str:
+    """Return the token that names the chain. Raises `Incomplete` where it, or the command, is missing."""
+    name = "crm_token" if "crm_token" in body.fields else "crmtoken"
+    token = body.fields.get(name, "").strip()
+    wrong = []
+    if not token or name in body.structured:
+        wrong.append(WrongField("crm_token", "is required"))
+    if not body.fields.get("command", "").strip():
+        wrong.append(WrongField("command", "is required"))
+    if wrong:
+        raise Incomplete(wrong)
+    return token
+
+
+async def _read(
+    fields: Mapping[str, str], body: JsonObject, channel: Channel, integrations: Integrations
+) -> Setup | Ring | Report:
+    try:
+        return read(fields, channel, body.structured)
+    except Incomplete:
+        # Who may not say anything of calls is told that, not what is wrong with it.
+        if fields["command"].strip().lower() in ("event", "history") and not await integrations.is_enabled(channel):
+            raise _disabled() from None
+        raise
+
+
+async def _call_of(told: Ring | Report, words: Request, nameless: _Nameless) -> tuple[UUID, Authority]:
+    """Return the call that a message is of, and what a ring of it is worth. Raises `Problem` 403."""
+    channel, received_at = words.channel, words.received_at
+    integrations, identities = nameless
+    try:
+        if isinstance(told, Report):
+            uid = await identities.of_report(channel, told, words.fields, received_at)
+        else:
+            uid = await identities.of_ring(channel, told, received_at)
+    except DatabaseUnavailable:
+        enabled = integrations.last_known(channel)
+        if enabled is False:
+            raise _disabled() from None
+        if enabled is None or isinstance(told, Report):
+            raise
+        metrics.GUESSED.inc()
+        return identities.guess(channel, told, received_at), Authority.GUESS
+    if uid is None:
+        raise _disabled()
+    return uid, Authority.LIVE
+
+
+def _disabled() -> Problem:
+    return _denied("the integration is disabled; the command setup with type enable enables it")
+
+
+def _denied(why: str) -> Problem:
+    return Problem(403, detail=f"Access denied: {why}.")
