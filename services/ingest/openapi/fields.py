@@ -119,7 +119,7 @@ _TELECUBE: Final = Provider(
 
 _VOIPNOW: Final = Provider(
     title="4PSA VoipNow",
-    about="Set each call event of an extension to a URL of its own: VoipNow's request does not tell which event it is. The "
+    about="Set each call event of an extension to a URL of its own: VoipNow's request tells not which event it is. The "
     "ten parameters are documented, and that none is promised; fields of a derivative (`EventTime`, `Duration`, "
     "`Diversion`, ...) are understood too.",
     fields={
