@@ -4,8 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.ingest.adapter import Adapter
-from services.ingest.providers import datera, generic, supervoip, telecube
+from services.ingest.providers import datera, generic, supervoip, telecube, voipnow
 
-HOOKS: Final[tuple[Adapter, ...]] = (supervoip.ADAPTER, telecube.ADAPTER, datera.ADAPTER, generic.ADAPTER)
+HOOKS: Final[tuple[Adapter, ...]] = (
+    supervoip.ADAPTER,
+    telecube.ADAPTER,
+    voipnow.ADAPTER,
+    datera.ADAPTER,
+    generic.ADAPTER,
+)
 """Those that post to `/hooks/<name>/<key>`."""
 BY_NAME: Final[Mapping[str, Adapter]] = {adapter.name: adapter for adapter in HOOKS}

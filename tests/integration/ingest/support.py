@@ -26,6 +26,7 @@ PASSWORD = "not-a-secret"
 KEY = "key_of_the_channel_hunter2"
 OFF_KEY = "key_of_the_disabled_channel"
 OTHER_KEY = "key_of_another_provider"
+VOIPNOW_KEY = "key_of_a_voipnow_channel"
 
 
 class Ids(NamedTuple):
@@ -43,7 +44,7 @@ async def ingest_dsn(database_dsn: str) -> str:
 
 
 async def add_account(database_dsn: str) -> Ids:
-    """Create an account with three channels: SuperVoIP's, one that is switched off, one of another provider."""
+    """Create an account with channels: SuperVoIP's, one that is switched off, Telecube's, VoipNow's."""
     connection = await asyncpg.connect(database_dsn)
     try:
         account: int = await connection.fetchval(
@@ -53,6 +54,7 @@ async def add_account(database_dsn: str) -> Ids:
             await _add_channel(connection, account, "supervoip", True, KEY),
             await _add_channel(connection, account, "supervoip", False, OFF_KEY),
             await _add_channel(connection, account, "telecube", True, OTHER_KEY),
+            await _add_channel(connection, account, "voipnow", True, VOIPNOW_KEY),
         ]
     finally:
         await connection.close()

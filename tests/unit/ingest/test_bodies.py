@@ -239,6 +239,7 @@ names = (
     st.sampled_from(["status", "direction", "numberA", "numberB", "sipnumber", "disposition", "billseconds"])
     | st.sampled_from(["createdat", "callid", "uniqueid", "IVRaction", "token"])
     | st.sampled_from(["event", "caller", "called", "did", "extension", "queue", "billsec", "timestamp", "calldate"])
+    | st.sampled_from(["CalledExtension", "CallerExtension", "CallerIDNum", "CallFlow", "CallStatus", "EventTime"])
     | anything
 )
 values = (
