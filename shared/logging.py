@@ -54,6 +54,7 @@ _SECRET_KEYS = frozenset(
         "apikey",
         "channelkey",
         "masterkey",
+        "signature",
         "credentials",
         "dsn",
         "postgresdsn",
@@ -104,7 +105,9 @@ _PLAIN_KEYS = frozenset(
 
 _USERINFO = re.compile(r"(?<=://)[^/\s]+@")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s,;\"']+")
-_QUERY_SECRET = re.compile(r"(?i)\b(api_token|token|crm_?token|ticket|key|secret|client_secret|password)=[^&\s\"']*")
+_QUERY_SECRET = re.compile(
+    r"(?i)\b(api_token|token|crm_?token|ticket|key|secret|client_secret|password|signature)=[^&\s\"']*"
+)
 _PATH_KEY = re.compile(r"(/hooks/(?!requests/)[^/\s]+/)[^/?\s\"']+|(/(?:@|%40))[^/?\s\"']+")
 _NUMBER = re.compile(r"(?<![\w.+-])(?<!\d:)(?:\+|%2[bB])?\d(?:[ ()./-]{0,2}\d){6,14}(?![\w-])")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,3}(?:\.\d{1,3}){3}(?!\d)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from services.history.asking import Query
 from services.history.bodies import Body
 from services.history.paging import as_json, page, read_cursor, read_limit, read_number
 from services.history.reading import READER, Newest, Row
+from services.history.recordings import ADDRESSES, Addresses
 from services.history.stored import CallStory, read
 from shared.call import Call, State
 from shared.events import Direction, Outcome, Party, Raw
@@ -69,7 +71,7 @@ async def _newest(request: web.Request, account: int, location_id: int | None = 
     )
     query.finish()
     rows = await request.app[READER].newest(account, wanted)
-    return page(rows, wanted.limit, _item, _place)
+    return page(rows, wanted.limit, partial(_item, addresses=request.app[ADDRESSES]), _place)
 
 
 async def _show(request: web.Request) -> web.Response:
@@ -83,10 +85,12 @@ async def _show(request: web.Request) -> web.Response:
     # Folded here rather than read from the row, so that it is exactly what the timeline beneath it says.
     call = Call.of(event for _, event in told)
     story = sorted(told, key=lambda item: (item[1].time, item[1].id.int))
-    return as_json({**_whole(row, call), "timeline": [_entry(body, event) for body, event in story]})
+    return as_json(
+        {**_whole(row, call, request.app[ADDRESSES]), "timeline": [_entry(body, event) for body, event in story]}
+    )
 
 
-def _item(row: Row) -> dict[str, Any]:
+def _item(row: Row, addresses: Addresses) -> dict[str, Any]:
     """Return a call as lists show it."""
     return {
         "uid": str(row["uid"]),
@@ -114,15 +118,16 @@ def _item(row: Row) -> dict[str, Any]:
         "contact_id": row["contact_id"],
         "external_id": row["external_id"],
         "comments": row["comments"],
-        "recordings": orjson.loads(row["recordings"]),
+        "recordings": addresses.of(row["account_id"], row["uid"], orjson.loads(row["recordings"])),
         "revision": row["revision"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
     }
 
 
-def _whole(row: Row, call: Call) -> dict[str, Any]:
+def _whole(row: Row, call: Call, addresses: Addresses) -> dict[str, Any]:
     """Return all that is known of a call."""
+    recordings = [recording.model_dump(exclude_none=True) for recording in call.recordings]
     return {
         "uid": str(call.uid),
         "id": row["id"],
@@ -156,7 +161,7 @@ def _whole(row: Row, call: Call) -> dict[str, Any]:
         "ticket_number": call.ticket_number,
         "department_id": call.department_id,
         "comments": call.comments,
-        "recordings": [recording.model_dump(exclude_none=True) for recording in call.recordings],
+        "recordings": addresses.of(call.account, call.uid, recordings),
         "revision": row["revision"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from services.history import api, crm, partner_list, tickets
+from services.history import api, crm, openapi, partner_list, recordings, tickets
 from services.history.consumer import Consumer
 from services.history.reading import READER, Reader
+from services.history.requests import api as requests
+from services.history.requests import keeper, operators
+from services.history.requests.store import REQUESTS, Requests
 from services.history.settings import Settings
 from services.history.writer import Writer
 from shared.bus import Broker
@@ -20,6 +23,8 @@ from shared.directory import DirectoryReader, Part
 from shared.http import Readiness, cancel, create_app, run_in_background
 from shared.http.admin import add_dead_letters, read_operator_token
 from shared.http.auth import DIRECTORY
+from shared.http.openapi import serve as serve_document
+from shared.recordings import Links, Recordings
 
 QUEUE = "history.calls"
 
@@ -32,9 +37,14 @@ def create(settings: Settings) -> web.Application:
     api.add_routes(app)
     tickets.add_routes(app)
     partner_list.add_routes(app)
+    requests.add_routes(app)
+    store = Recordings.open(settings.recordings_url)
+    recordings.add_routes(app, store, _links(settings))
+    serve_document(app, openapi.document(settings.base_url))
     if settings.operator_token_file is not None:
-        letters = DeadLetters(settings.amqp_url.get_secret_value(), "history")
-        add_dead_letters(app, read_operator_token(settings.operator_token_file), letters)
+        token = read_operator_token(settings.operator_token_file)
+        add_dead_letters(app, token, DeadLetters(settings.amqp_url.get_secret_value(), "history"))
+        operators.add_routes(app, token)
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         dsn = settings.postgres_dsn.get_secret_value()
@@ -47,10 +57,12 @@ def create(settings: Settings) -> web.Application:
             database = Database(writing, "history")
             directory = DirectoryReader(
                 dsn,
-                [Part.TOKENS, Part.CHANNELS, Part.PEOPLE, Part.PARTNERS],
+                [Part.TOKENS, Part.CHANNELS, Part.PEOPLE, Part.PARTNERS, Part.KEYS],
                 application_name="callbus history directory",
             )
             app[READER], app[DIRECTORY] = Reader(reading, database), directory
+            app[REQUESTS] = Requests(reading, database)
+            app[keeper.KEEPER] = kept = keeper.Keeper(writing, settings.history_requests_days)
             writer = Writer(writing)
             consumer = Consumer(writer)
             broker = Broker(settings.amqp_url.get_secret_value(), name=f"history {os.getpid()}")
@@ -62,6 +74,12 @@ def create(settings: Settings) -> web.Application:
                 suspects=PostgresSuspects(writing, "history"),
                 dependencies=database.probe,
             )
+            broker.consume(
+                keeper.QUEUE,
+                kept.handle,
+                suspects=PostgresSuspects(writing, "history"),
+                dependencies=database.probe,
+            )
             readiness.add("rabbitmq", broker.readiness)
             readiness.add("postgres", database.readiness)
             readiness.add("directory", lambda: (directory.ready, directory.reason))
@@ -69,6 +87,8 @@ def create(settings: Settings) -> web.Application:
             tasks = [
                 run_in_background(app, "directory", directory.run()),
                 run_in_background(app, "database", database.run()),
+                run_in_background(app, "recordings", recordings.keep_swept(store)),
+                run_in_background(app, "requests", _sweep(kept, database)),
                 run_in_background(app, "broker", _consume(broker, database)),
             ]
             yield
@@ -80,6 +100,17 @@ def create(settings: Settings) -> web.Application:
     return app
 
 
+def _links(settings: Settings) -> Links | None:
+    if settings.link_key_file is None:
+        return None
+    return Links.from_file(settings.link_key_file, settings.base_url)
+
+
 async def _consume(broker: Broker, database: Database) -> None:
     await database.until_known()
     await broker.run()
+
+
+async def _sweep(kept: keeper.Keeper, database: Database) -> None:
+    await database.until_known()
+    await kept.run()

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from services.history.asking import Query, zone_named
 from services.history.reading import READER, Filter, Row
+from services.history.recordings import ADDRESSES, Addresses
 from services.history.told import duration, spellings
 from shared.directory import Channel
 from shared.http import problem
@@ -85,9 +86,10 @@ async def _list(request: web.Request, base_url: str) -> web.Response:
         token.account_id, wanted, order=order, limit=per_page, offset=(page - 1) * per_page
     )
     headers = {"X-Total-Count": str(total)}
+    addresses = request.app[ADDRESSES]
     if links := _links(request, base_url, page, -(-total // per_page)):
         headers["Link"] = links
-    return _json([call_object(row) for row in rows], headers)
+    return _json([call_object(row, addresses) for row in rows], headers)
 
 
 async def _show(request: web.Request) -> web.Response:
@@ -96,10 +98,10 @@ async def _show(request: web.Request) -> web.Response:
     row = await request.app[READER].call_by_id(token.account_id, id_) if id_ < 2**63 else None
     if row is None:
         raise problem(404, detail="there is no such call")
-    return _json(call_object(row))
+    return _json(call_object(row, request.app[ADDRESSES]))
 
 
-def call_object(row: Row) -> dict[str, Any]:
+def call_object(row: Row, addresses: Addresses) -> dict[str, Any]:
     """Return a call as the CRM API writes it."""
     return {
         "id": row["id"],
@@ -116,16 +118,10 @@ def call_object(row: Row) -> dict[str, Any]:
         "uid": str(row["uid"]),
         "external_id": row["external_id"],
         "user_id": row["assignee"],
-        "recording_url": _recording_url(row),
+        "recording_url": addresses.latest(row),
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
     }
-
-
-def _recording_url(row: Row) -> str | None:
-    """The latest recording that has an address."""
-    urls = [recording.get("url") for recording in orjson.loads(row["recordings"])]
-    return next((url for url in reversed(urls) if url), None)
 
 
 def _filter(query: Query, channels: tuple[Channel, ...]) -> Filter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
-from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,6 +11,7 @@ from aiohttp import web
 from services.history.asking import Query, zone_named
 from services.history.paging import as_json
 from services.history.reading import READER, OfLocation, Row
+from services.history.recordings import ADDRESSES, Addresses
 from services.history.told import customer, duration, spellings
 from shared.directory import Partner, Token
 from shared.http import problem
@@ -52,7 +52,8 @@ async def _list(request: web.Request) -> web.Response:
     limit = min(query.integer("limit") or _LIMIT, _MOST)
     query.finish()
     rows = await request.app[READER].of_location(token.account_id, wanted, limit=limit, offset=(page - 1) * limit)
-    return as_json({"success": True, "data": list(map(partial(_item, zone=zone), rows)), "meta": {}})
+    addresses = request.app[ADDRESSES]
+    return as_json({"success": True, "data": [_item(row, zone, addresses) for row in rows], "meta": {}})
 
 
 def _entitled(partner: Partner, token: Token) -> list[int] | None:
@@ -78,14 +79,14 @@ def _numbers(request: web.Request, token: Token, phone: str | None) -> Sequence[
     return None if phone is None else spellings(phone, channels)
 
 
-def _item(row: Row, zone: tzinfo) -> dict[str, Any]:
+def _item(row: Row, zone: tzinfo, addresses: Addresses) -> dict[str, Any]:
     """Return a call as the partner API writes it; `zone` is the location's."""
     number = customer(row)
     return {
         "id": row["id"],
         "client_id": row["client_id"] or 0,
         "caller_phone": number.e164 or number.raw or "",
-        "record_link": "",
+        "record_link": addresses.latest(row) or "",
         "duration": duration(row) or 0,
         "status": row["word"],
         "type": row["direction"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -15,7 +16,7 @@ from services.history.settings import Settings
 from services.history.writer import Writer
 from shared.db import create_pool
 from shared.http import serving
-from tests.integration.history.support import Api, history_dsn, seed, until
+from tests.integration.history.support import BASE_URL, LINK_KEY, Api, history_dsn, seed, until
 from tests.support.nodes import Postgres
 
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -41,7 +42,9 @@ async def migrated(postgres: Postgres) -> AsyncIterator[Migrated]:
 async def admin(migrated: Migrated) -> AsyncIterator[asyncpg.Connection[Any]]:
     """The superuser's connection to the database, emptied."""
     connection = await asyncpg.connect(migrated.admin)
-    await connection.execute("TRUNCATE history.events, history.calls, history.tickets, history.suspects")
+    await connection.execute(
+        "TRUNCATE history.events, history.calls, history.tickets, history.requests, history.suspects"
+    )
     yield connection
     await connection.close()
 
@@ -69,10 +72,18 @@ async def writer(pool: asyncpg.Pool[Any]) -> AsyncIterator[Writer]:
 
 
 @pytest.fixture
-async def api(dsn: str, admin: asyncpg.Connection[Any], writer: Writer) -> AsyncIterator[Api]:
-    """The service on a free port; its broker is away, which hurts no reader."""
+async def api(dsn: str, admin: asyncpg.Connection[Any], writer: Writer, tmp_path: Path) -> AsyncIterator[Api]:
+    """The service on a free port; its broker is away, which hurts no reader. Recordings are in `tmp_path`."""
     await seed(admin)
-    settings = Settings(amqp_url=NOWHERE, postgres_dsn=dsn, listen_port=0, base_url="https://calls.example.org/")
+    (tmp_path / "link.key").write_bytes(LINK_KEY)
+    settings = Settings(
+        amqp_url=NOWHERE,
+        postgres_dsn=dsn,
+        listen_port=0,
+        base_url=BASE_URL,
+        recordings_url=(tmp_path / "recordings").as_uri(),
+        link_key_file=tmp_path / "link.key",
+    )
     async with serving(create(settings), settings) as port, aiohttp.ClientSession() as session:
         api = Api(session, f"http://127.0.0.1:{port}", writer)
 

@@ -28,6 +28,8 @@ from tests.support.histories import Told
 
 DEADLINE_SECONDS = 60.0
 PASSWORD = "not-a-secret"
+BASE_URL = "https://calls.example.org/"
+LINK_KEY = b"the key that signs links"
 
 
 async def until(condition: Callable[[], Awaitable[object]], what: str, seconds: float = DEADLINE_SECONDS) -> None:

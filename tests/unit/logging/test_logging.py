@@ -84,6 +84,8 @@ def test_phone_numbers_are_masked_at_any_depth(given: dict[str, Any], expected: 
     "value",
     [
         {"api_token": "hunter2"},
+        {"query": {"account": "1", "signature": "hunter2"}},
+        {"text": "GET /api/v1/calls/x/recording?account=1&signature=hunter2 failed"},
         {"headers": {"Authorization": "Bearer hunter2"}},
         {"Crm-Token": "hunter2", "crmToken": "hunter2"},
         {"url": "amqp://user:hun@ter2:hunter2@localhost/"},
