@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from services.ingest import hooks, openapi
+from services.ingest import hooks, openapi, reapply
 from services.ingest.door import PARTS, POOL, Parts
 from services.ingest.intake import Intake
 from services.ingest.limits import TokenBuckets
@@ -18,6 +18,7 @@ from shared.bus import Broker
 from shared.db import migrations, opened_pool
 from shared.directory import DirectoryReader, Part
 from shared.http import Readiness, cancel, create_app, run_in_background
+from shared.http.admin import read_operator_token
 from shared.http.auth import DIRECTORY
 from shared.http.openapi import serve as serve_document
 
@@ -72,6 +73,8 @@ def build(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(background)
     hooks.add_routes(app)
     serve_document(app, openapi.document(settings.base_url))
+    if settings.operator_token_file is not None:
+        reapply.add_routes(app, read_operator_token(settings.operator_token_file))
     return app
 
 
