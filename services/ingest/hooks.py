@@ -45,6 +45,8 @@ async def _take(adapter: Adapter, request: web.Request, seen: Seen) -> web.Respo
         return _dry_run(request, mapped, arrival.received_at)
     if mapped.oddities:
         note_oddities(channel, mapped.oddities)
+    if mapped.sent_at is not None:
+        intake.clocks.note(channel, arrival.received_at, mapped.sent_at)
     if mapped.events:
         logging.bind(call_id=str(mapped.events[0].subject))
         await intake.publish(mapped.events)

@@ -10,6 +10,7 @@ import structlog
 
 from services.ingest import bodies, metrics
 from services.ingest.adapter import Adapter, Event, Mapped, Request
+from services.ingest.clocks import Clocks
 from services.ingest.settings import Settings
 from shared import logging
 from shared.bus import Message, Publisher
@@ -46,6 +47,7 @@ class Intake:
     def __init__(self, publisher: Publisher, settings: Settings) -> None:
         self._publisher = publisher
         self._confirm_seconds = settings.confirm_seconds
+        self.clocks = Clocks()
 
     def read(self, arrival: Arrival, adapter: Adapter, channel: Channel, event: str = "") -> Mapped:
         """Return the events of a request; `event` is the one that the URL names. Raises `errors.Refused`."""

@@ -9,7 +9,8 @@ from services.ingest.errors import Incomplete, Unrecognised, WrongField
 from services.ingest.values import moment, party, seconds
 from shared.events import Authority, CallData, CallEnded, CallRinging, Direction, EndedData, Outcome
 
-_RINGS: Final = frozenset({"callstart", "queuestart"})
+_CALL_BEGINS: Final = "callstart"
+_RINGS: Final = frozenset({_CALL_BEGINS, "queuestart"})
 _END: Final = "callend"
 _DIRECTIONS: Final[Mapping[str, Direction]] = {
     "": Direction.INCOMING,
@@ -35,7 +36,7 @@ def to_events(request: Request) -> Mapped:
     leg = fields.get("sipnumber", "").strip()
     _check(status, call_key, leg)
     if status in _RINGS:
-        return _ring(request, call_key, leg)
+        return _ring(request, status, call_key, leg)
     if status == _END:
         return _end(request, call_key, leg)
     raise Unrecognised("status", fields["status"])
@@ -54,11 +55,14 @@ def _check(status: str, call_key: str, leg: str) -> None:
         raise Incomplete(wrong)
 
 
-def _ring(request: Request, call_key: str, leg: str) -> Mapped:
+def _ring(request: Request, status: str, call_key: str, leg: str) -> Mapped:
     common, oddities = _common(request, call_key, leg)
+    data = CallData(**common)
     # `createdat` is the same in every message of a call.
-    identity = arrival_identity(request)
-    return Mapped([envelope(CallRinging, request, CallData(**common), identity=identity)], oddities)
+    ring = envelope(CallRinging, request, data, identity=arrival_identity(request))
+    # A phone or a queue may ring long after the call began; the call itself begins when this is sent.
+    sent_at = data.started_at if status == _CALL_BEGINS and not leg else None
+    return Mapped([ring], oddities, sent_at)
 
 
 def _end(request: Request, call_key: str, leg: str) -> Mapped:
