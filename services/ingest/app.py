@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from services.ingest import hooks, openapi, reapply
+from services.ingest import hooks, openapi, partner, reapply
 from services.ingest.door import PARTS, POOL, Parts
 from services.ingest.intake import Intake
 from services.ingest.limits import TokenBuckets
@@ -65,6 +65,7 @@ def build(settings: Settings) -> web.Application:
             tasks = [
                 run_in_background(app, "broker", broker.run()),
                 run_in_background(app, "directory", directory.run()),
+                partner.start(app, pool),
             ]
             yield
             for task in reversed(tasks):
@@ -72,6 +73,7 @@ def build(settings: Settings) -> web.Application:
 
     app.cleanup_ctx.append(background)
     hooks.add_routes(app)
+    partner.add_routes(app)
     serve_document(app, openapi.document(settings.base_url))
     if settings.operator_token_file is not None:
         reapply.add_routes(app, read_operator_token(settings.operator_token_file))
