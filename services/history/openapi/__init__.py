@@ -1,6 +1,6 @@
 """What history answers, as OpenAPI 3.1: one module per API."""
 
-from services.history.openapi import calls, crm, tickets
+from services.history.openapi import calls, crm, partner, requests, tickets
 from shared.http.openapi import Document
 
 _DESCRIPTION = """\
@@ -21,5 +21,7 @@ def document(base_url: str) -> Document:
     made = Document("Callbus history", _DESCRIPTION, base_url)
     calls.describe(made)
     tickets.describe(made)
+    requests.describe(made)
     crm.describe(made)
+    partner.describe(made)
     return made

@@ -145,6 +145,52 @@ def describe(document: Document) -> None:
             **PROBLEM({**READING, 404: "The account has no such call."}),
         },
     )
+    _describe_recording(document)
+
+
+def _describe_recording(document: Document) -> None:
+    link = {
+        "account": "The account.",
+        "sha256": "Of the recording: the file's hash. With a token: which recording, by default the latest.",
+        "expires": "Until when the link is good, in Unix seconds.",
+        "signature": "Ours; with it no token is needed.",
+    }
+    audio: Json = {"audio/mpeg": {}, "audio/mp4": {}, "audio/wav": {}, "audio/ogg": {}, "application/octet-stream": {}}
+    etag = {"ETag": {"description": "The file's hash.", "schema": text()}}
+    span = {"Content-Range": {"description": "Which bytes, of how many.", "required": True, "schema": text()}}
+    document.operation(
+        "GET",
+        "/api/v1/calls/{uid}/recording",
+        id="playRecording",
+        tag=_TAG,
+        summary="The sound of a call",
+        description="By a link that we signed (good for a day), or with a token.",
+        parameters=[
+            segment("uid", text(format="uuid"), "The call."),
+            *(query(name, text(), description) for name, description in link.items()),
+            {
+                "name": "Range",
+                "in": "header",
+                "description": "One range of bytes; several at once are answered with the whole file.",
+                "schema": text(),
+            },
+        ],
+        security=[BEARER, document.security("link", {"type": "apiKey", "in": "query", "name": "signature"})],
+        responses={
+            200: {**answer("The file.", headers=etag), "content": audio},
+            206: {**answer("A part of it.", headers=etag | span), "content": audio},
+            302: answer("It is at the provider.", headers={"Location": {"required": True, "schema": text()}}),
+            304: answer("Unchanged since `If-None-Match`.", headers=etag),
+            **PROBLEM(
+                {
+                    **READING,
+                    403: "The token's scopes lack `calls:read`; or the link is wrong or too old.",
+                    404: "The account has no such call, or the call no such recording.",
+                    416: "The file has no byte of the range.",
+                }
+            ),
+        },
+    )
 
 
 def _schemas() -> dict[str, Json]:

@@ -5,6 +5,7 @@ from typing import Final
 from services.history.crm import STATUS
 from services.history.openapi.common import (
     BIGGEST,
+    DAY_OR_TIME,
     DIRECTION,
     FREE_TEXT,
     ID,
@@ -48,7 +49,6 @@ _COLUMNS: Final = (
     "updated_at",
 )
 _STATUS: Final = text(enum=list(STATUS.values()))
-_DAY_OR_TIME: Final[Json] = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
 _NUMBER_FROM_0: Final = whole(minimum=0, maximum=BIGGEST)
 _EXAMPLE: Final[Json] = {
     "id": 1,
@@ -140,8 +140,8 @@ def _parameters() -> list[Json]:
         ),
         query("q", FREE_TEXT, "Part of either number (as written or E.164) or of the description, in any case."),
         query("number", FREE_TEXT, "The whole number of either end, in E.164 or as it is written in its country."),
-        query("date_from", _DAY_OR_TIME, "Started then or later."),
-        query("date_to", _DAY_OR_TIME, "Started then or earlier; a day counts to its end."),
+        query("date_from", DAY_OR_TIME, "Started then or later."),
+        query("date_to", DAY_OR_TIME, "Started then or earlier; a day counts to its end."),
         query("kind", DIRECTION, "In this direction."),
         query("status", _STATUS, "With this status."),
         query("voip_id", ID, "Of this channel."),
