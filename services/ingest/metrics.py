@@ -20,10 +20,6 @@ GUESSED: Final = Counter(
     "ingest_guessed_rings_total",
     "Rings that name no call and got one of their own, because the database was away.",
 )
-GUESSED: Final = Counter(
-    "ingest_guessed_rings_total",
-    "Rings that name no call and got one of their own, because the database was away.",
-)
 REJECTED_UNKEPT: Final = Counter(
     "ingest_rejected_unkept_total",
     "Refused requests of which no copy was kept: too many of the kind, or the broker was away.",
