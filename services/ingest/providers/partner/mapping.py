@@ -28,7 +28,7 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }
 _LONGEST_TEXT: Final = 255
 _LONGEST_LINK: Final = 2000
-_URL: Final = re.compile(r"https?://[^\s/?#\\@\"<>][^\s\\\"<>]*", re.IGNORECASE)
+_URL: Final = re.compile(r"https?://[^\s/?#\\\"<>][^\s\\\"<>]*", re.IGNORECASE)
 
 T = TypeVar("T")
 
