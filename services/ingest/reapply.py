@@ -29,6 +29,7 @@ from shared.http.admin import PREFIX, for_operators
 from shared.http.auth import DIRECTORY, require_enabled
 
 _ADAPTERS: Final = {adapter.name: adapter for adapter in HOOKS}
+_NOT_KEPT: Final = "this is no request as history keeps it"
 _ID: Final = re.compile(r"^[!-~]{1,200}$")
 
 
@@ -67,11 +68,11 @@ def _read(body: bytes) -> Kept:
         kept = Kept.model_validate_json(body)
     except ValidationError as error:
         wrong = [FieldError(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors(include_input=False)]
-        raise Problem(422, detail="this is no request as history keeps it", errors=wrong) from None
+        raise Problem(422, detail=_NOT_KEPT, errors=wrong) from None
     if kept.body_cut:
         raise Problem(422, detail="only the first part of the body was kept: it can't be applied", code="body_cut")
     if kept.received_at > clock.now():
-        raise Problem(422, errors=[FieldError("received_at", "is in the future")])
+        raise _wrong("received_at", "is in the future")
     return kept
 
 
@@ -87,7 +88,7 @@ def _place(request: web.Request, kept: Kept) -> tuple[Channel, Adapter]:
             422, detail=f"only webhooks can be applied, and {channel.provider} is none", code="not_applicable"
         )
     if adapter.path_events and kept.path_event not in adapter.path_events:
-        raise Problem(422, errors=[FieldError("path_event", f"is one of {', '.join(adapter.path_events)}")])
+        raise _wrong("path_event", f"is one of {', '.join(adapter.path_events)}")
     return channel, adapter
 
 
@@ -110,12 +111,18 @@ def _mapped(kept: Kept, channel: Channel, adapter: Adapter, *, limit: int) -> Ma
 def _unpacked(raw: Raw, limit: int) -> bytes:
     """Return the body, of which there is at most `limit`."""
     try:
+        body = raw.body.encode() if raw.encoding == "text" else binascii.a2b_base64(raw.body, strict_mode=True)
         if raw.encoding == "zlib":
-            body = zlib.decompressobj().decompress(binascii.a2b_base64(raw.body), limit + 1)
-        else:
-            body = raw.unpack()
+            unpacking = zlib.decompressobj()
+            body = unpacking.decompress(body, limit + 1)
+            if len(body) <= limit and not unpacking.eof:
+                raise ValueError("its end is missing")
     except (ValueError, zlib.error):  # binascii.Error is a ValueError
-        raise Problem(422, errors=[FieldError("raw.body", f"is not {raw.encoding}")]) from None
+        raise _wrong("raw.body", f"is not {raw.encoding}") from None
     if len(body) > limit:
         raise Problem(413, detail=f"the body is larger than {limit} bytes")
     return body
+
+
+def _wrong(field: str, detail: str) -> Problem:
+    return Problem(422, detail=_NOT_KEPT, errors=[FieldError(field, detail)])
