@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -87,6 +89,28 @@ async def test_the_same_events_again_change_nothing(writer: Writer, pool: asyncp
     before = await pool.fetch("SELECT * FROM history.tickets")
     await store(writer, story.events)
     assert await pool.fetch("SELECT * FROM history.tickets") == before
+
+
+async def test_two_replicas_at_once_on_the_same_calls_make_the_tickets_that_the_calls_say(
+    writer: Writer, pool: asyncpg.Pool[Any]
+) -> None:
+    stories = [told(9000 + n, assignee=1) for n in range(6)]
+    for story in stories:
+        for user in range(2, 8):
+            story.note(assignee=user)
+    events = [event for story in stories for event in story.events]
+    other = Writer(pool)
+
+    async def run(replica: Writer, seed: int) -> None:
+        mine = random.Random(seed).sample(events, len(events))
+        for start in range(0, len(mine), 5):
+            await store(replica, mine[start : start + 5])
+
+    try:
+        await asyncio.gather(run(writer, 1), run(other, 2))
+    finally:
+        await other.close()
+    assert await tickets(pool) == [row(story, 9000 + n, assignee=7) for n, story in enumerate(stories)]
 
 
 async def test_two_calls_with_one_number_cost_neither(writer: Writer, pool: asyncpg.Pool[Any], api: Api) -> None:
