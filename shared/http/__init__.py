@@ -1,7 +1,7 @@
 """HTTP as every service speaks it: create the app, raise problems, read bodies, serve."""
 
 from shared.http.app import create_app, error_response, request_id
-from shared.http.body import read_body
+from shared.http.body import body_pieces, read_body
 from shared.http.envelopes import ENVELOPES, Envelope, Envelopes, ErrorBody
 from shared.http.health import READINESS, Check, Readiness
 from shared.http.problems import FieldError, Problem, problem, unauthorized, unavailable
@@ -17,6 +17,7 @@ __all__ = [
     "FieldError",
     "Problem",
     "Readiness",
+    "body_pieces",
     "cancel",
     "create_app",
     "error_response",

@@ -27,7 +27,7 @@ from shared.settings import HttpSettings
 
 NAME: Final = web.AppKey("NAME", str)
 
-_REQUEST_ID_HEADER: Final = "X-Request-Id"
+REQUEST_ID_HEADER: Final = "X-Request-Id"
 _REQUEST_ID: Final = web.RequestKey("REQUEST_ID", str)
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _LONG_SEGMENT = re.compile(r"[^/]{16,}")
@@ -57,7 +57,7 @@ def request_id(request: web.Request) -> str:
 
 
 def _identify(request: web.Request) -> str:
-    sent = request.headers.get(_REQUEST_ID_HEADER)
+    sent = request.headers.get(REQUEST_ID_HEADER)
     if sent is not None and _SANE_ID.fullmatch(sent):
         return sent
     return os.urandom(16).hex()
@@ -66,7 +66,7 @@ def _identify(request: web.Request) -> str:
 async def _name_the_request(request: web.Request, response: web.StreamResponse) -> None:
     # At this point rather than in the middleware, so that answers that stream by themselves carry it too.
     # What is refused before the middleware (an `Expect` that nobody can meet) has no id yet.
-    response.headers[_REQUEST_ID_HEADER] = request.get(_REQUEST_ID) or _identify(request)
+    response.headers[REQUEST_ID_HEADER] = request.get(_REQUEST_ID) or _identify(request)
 
 
 @web.middleware

@@ -1,6 +1,8 @@
 """Serving an application: limits of the protocol, and a shutdown that finishes what was begun."""
 
 import asyncio
+import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -13,20 +15,38 @@ import uvloop
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
-from shared.http.envelopes import problem_json
+from shared.http.app import REQUEST_ID_HEADER
+from shared.http.envelopes import ENVELOPES, Envelope, Envelopes, problem_json
 from shared.http.health import READINESS
 from shared.http.problems import Problem
 from shared.settings import HttpSettings
 
+_REQUEST_LINE_BYTES = 512
+_REQUEST_LINE = re.compile(rb"[A-Z]{1,20} (/[^\s?#]*)")
 _LINGER_SECONDS = 2.0  # how long a refused body is still read, so that the sender gets to read its answer
 
 log = structlog.get_logger()
 
 
 class _Protocol(RequestHandler):
-    """Answers what isn't even HTTP (or over the header limits) in JSON, and without quoting it in the log."""
+    """Answers what isn't even HTTP (or over the header limits) in JSON, and without quoting it in the log.
 
-    __slots__ = ()
+    The error body is that of the API whose path the request line names: our parser has given up before it had one.
+    """
+
+    __slots__ = ("_begun", "_refused")
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        self._begun = self._refused = b""
+        super().__init__(*args, **kw)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._begun:
+            self._begun = data[:_REQUEST_LINE_BYTES]
+        count = self._request_count
+        super().data_received(data)
+        if self._request_count != count:  # a request was understood, or given up
+            self._refused, self._begun = self._begun, b""
 
     def handle_error(
         self,
@@ -35,14 +55,27 @@ class _Protocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        log.info("request_unreadable", status=status, error=type(exc).__name__, remote=request.remote)
+        identity = os.urandom(16).hex()
+        log.info(
+            "request_unreadable",
+            status=status,
+            error=type(exc).__name__,
+            remote=request.remote,
+            request_id=identity,
+        )
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer has been sent already")
         detail = "this is not a request that we can read, or its headers are over the limits"
-        value, content_type = problem_json(Problem(status, detail=detail), "")
-        response = web.Response(body=orjson.dumps(value), status=status, content_type=content_type)
+        value, content_type = self._envelope(request)(Problem(status, detail=detail), identity)
+        headers = {REQUEST_ID_HEADER: identity}
+        response = web.Response(body=orjson.dumps(value), status=status, content_type=content_type, headers=headers)
         response.force_close()
         return response
+
+    def _envelope(self, request: web.BaseRequest) -> Envelope:
+        named = _REQUEST_LINE.match(self._refused) if request.method == "UNKNOWN" else None
+        path = named[1].decode("latin-1") if named else request.path
+        return self._manager.envelopes.of(path) if isinstance(self._manager, _Server) else problem_json
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         if isinstance(sys.exception(), RequestPayloadError):
@@ -51,6 +84,8 @@ class _Protocol(RequestHandler):
 
 
 class _Server(web.Server):
+    envelopes: Envelopes
+
     def __call__(self) -> RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
 
@@ -58,9 +93,11 @@ class _Server(web.Server):
 class _Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(
+        server = _Server(
             made.request_handler, request_factory=made.request_factory, loop=asyncio.get_running_loop(), **made._kwargs
         )
+        server.envelopes = self.app[ENVELOPES]
+        return server
 
 
 @asynccontextmanager
@@ -76,6 +113,7 @@ async def serving(app: web.Application, settings: HttpSettings) -> AsyncIterator
         keepalive_timeout=settings.keepalive_seconds,
         shutdown_timeout=settings.shutdown_seconds,
         lingering_time=_LINGER_SECONDS,
+        auto_decompress=False,  # read_body does
         max_line_size=settings.header_limit_bytes,
         max_field_size=settings.header_limit_bytes,
         max_headers=settings.header_limit_count,

@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -192,6 +194,57 @@ async def test_a_body_at_the_limit_is_read(client: aiohttp.ClientSession) -> Non
         assert (answer.status, await answer.read()) == (200, b"x" * 1000)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("gzip", gzip.compress),
+        ("X-GZIP, identity", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda body: zlib.compress(body)[2:-4]),  # the bare stream, as many send it
+        ("identity", bytes),
+    ],
+)
+async def test_a_compressed_body_is_read(
+    client: aiohttp.ClientSession, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        for byte in compress(b"x" * 1000):
+            yield bytes([byte])
+
+    headers = {"Content-Encoding": encoding}
+    for data in (compress(b"x" * 1000), slowly()):
+        async with client.post("/voip/echo", data=data, headers=headers) as answer:
+            assert (answer.status, await answer.read()) == (200, b"x" * 1000)
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "klingon", "gzip, gzip", "compress"])
+async def test_a_compression_that_nobody_knows_is_415_in_the_envelope_of_the_path(
+    client: aiohttp.ClientSession, encoding: str
+) -> None:
+    async with client.post("/hooks/supervoip/k", data=b"x", headers={"Content-Encoding": encoding}) as answer:
+        assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "gzip, deflate")
+        assert (await answer.json())["accepted"] is False
+    async with client.get("/stream", headers={"Content-Encoding": encoding}) as answer:  # nothing is compressed here
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b"x")[:-1], gzip.compress(b"x") + b"y", gzip.compress(b"x") * 2, b"x"])
+async def test_a_body_that_is_not_compressed_as_declared_is_400(client: aiohttp.ClientSession, body: bytes) -> None:
+    async with client.post("/voip/echo", data=body, headers={"Content-Encoding": "gzip"}) as answer:
+        assert (answer.status, list(await answer.json())) == (400, ["error"])
+
+
+async def test_a_bomb_is_not_unpacked(client: aiohttp.ClientSession) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        async with client.post("/voip/echo", data=bomb, headers={"Content-Encoding": "gzip"}) as answer:
+            assert answer.status == 413
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
 async def test_a_body_that_does_not_come_is_408_and_the_connection_ends(client: aiohttp.ClientSession) -> None:
     answer = await _raw(client, b"POST /hooks/supervoip/k HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
 
@@ -242,6 +295,36 @@ async def test_what_is_over_the_header_limits_is_400_in_json(
 
     assert b" 400 Bad Request" in answer.partition(b"\r\n")[0]
     assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"\r\nX: " + b"x" * 5000, b"?" + b"x" * 5000, b" HTTP/1.1\r\nHost: a\r\nContent-Length: a lot", b" nonsense"],
+    ids=["long header", "long query", "length", "protocol"],
+)
+async def test_what_can_not_be_read_is_answered_in_the_envelope_of_the_path_that_it_names(
+    client: aiohttp.ClientSession, lines: io.BytesIO, rest: bytes
+) -> None:
+    answer = await _raw(client, b"POST /hooks/supervoip/hunter2hunter2hunter2" + rest + b"\r\n\r\n")
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    told = json.loads(body)
+    assert b" 400 Bad Request" in head
+    assert told["accepted"] is False
+    assert f"X-Request-Id: {told['request_id']}".encode() in head
+    assert told["request_id"] in lines.getvalue().decode()
+    assert "hunter2" not in lines.getvalue().decode()
+
+
+async def test_the_path_of_one_request_is_not_that_of_the_next(client: aiohttp.ClientSession, port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /hooks/supervoip/k HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+    await reader.readuntil(b"abc")
+    writer.write(b"GET /voip/echo HTTP/1.1\r\nX: " + b"x" * 5000 + b"\r\n\r\n")
+    answer = await reader.readuntil(b"}")
+    writer.close()
+
+    assert json.loads(answer.rpartition(b"\r\n\r\n")[2]).keys() == {"error"}
 
 
 async def test_a_connection_is_kept_alive_over_errors(client: aiohttp.ClientSession, port: int) -> None:
