@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from services.ingest import hooks, openapi, partner, reapply
+from services.ingest import channel_key, hooks, openapi, partner, reapply
 from services.ingest.door import PARTS, POOL, Parts
 from services.ingest.intake import Intake
 from services.ingest.limits import TokenBuckets
@@ -73,6 +73,7 @@ def build(settings: Settings) -> web.Application:
 
     app.cleanup_ctx.append(background)
     hooks.add_routes(app)
+    channel_key.add_to(app, settings, publisher)
     partner.add_routes(app)
     serve_document(app, openapi.document(settings.base_url))
     if settings.operator_token_file is not None:

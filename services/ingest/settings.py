@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.settings import ServiceSettings
+from shared.settings import MIB, ServiceSettings
 
 
 class Settings(ServiceSettings):
@@ -17,3 +17,7 @@ class Settings(ServiceSettings):
         default=10, gt=0, description="Refusals that need no look (404, 413, 429) kept per address and channel."
     )
     rejected_body_bytes: int = Field(default=16 * 1024, gt=0, description="How much of a refused body is kept.")
+    audio_limit_bytes: int = Field(default=40 * MIB, gt=0, description="Largest recording that is taken; more is 413.")
+    audio_read_seconds: float = Field(
+        default=120.0, gt=0, description="Longest wait for a request with a recording; longer is 408."
+    )

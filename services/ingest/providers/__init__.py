@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.ingest.adapter import Adapter
-from services.ingest.providers import datera, generic, partner, supervoip, telecube, voipnow
+from services.ingest.providers import channel_key, datera, generic, partner, supervoip, telecube, voipnow
 
 HOOKS: Final[tuple[Adapter, ...]] = (
     supervoip.ADAPTER,
@@ -14,4 +14,6 @@ HOOKS: Final[tuple[Adapter, ...]] = (
     generic.ADAPTER,
 )
 """Those that post to `/hooks/<name>/<key>`."""
-BY_NAME: Final[Mapping[str, Adapter]] = {adapter.name: adapter for adapter in (*HOOKS, partner.ADAPTER)}
+BY_NAME: Final[Mapping[str, Adapter]] = {
+    adapter.name: adapter for adapter in (*HOOKS, partner.ADAPTER, channel_key.ADAPTER)
+}

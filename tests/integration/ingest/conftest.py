@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from services.ingest.settings import Settings
+from tests.integration.ingest.channel_key_support import Desk, World, make_world
 from tests.integration.ingest.support import Ids, add_account, ingest_dsn, running, settings
 from tests.support.proxy import Proxy
 
@@ -42,3 +43,14 @@ def configured(broker_network: Proxy, database_network: Proxy, ids: Ids, tmp_pat
 async def client(configured: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     async with running(configured) as client:
         yield client
+
+
+@pytest.fixture
+async def world(database_dsn: str, dsn: str) -> World:
+    """Accounts with people and channels of the channel-key API."""
+    return await make_world(database_dsn)
+
+
+@pytest.fixture
+async def desk(world: World, client: aiohttp.ClientSession) -> Desk:
+    return Desk(client, world.key)

@@ -82,7 +82,17 @@ async def _add_channel(
 
 
 def settings(amqp_url: str, dsn: str, data_dir: Path, **more: Any) -> Settings:
-    values = {"amqp_url": amqp_url, "postgres_dsn": dsn, "data_dir": data_dir, "listen_port": 0, **more}
+    link_key = data_dir / "link.key"
+    link_key.write_text("the key that signs links, of the tests")
+    values = {
+        "amqp_url": amqp_url,
+        "postgres_dsn": dsn,
+        "data_dir": data_dir,
+        "recordings_url": (data_dir / "recordings").as_uri(),
+        "link_key_file": link_key,
+        "listen_port": 0,
+        **more,
+    }
     return Settings.model_validate(values)
 
 
