@@ -1,6 +1,6 @@
 """What ingest answers, as OpenAPI 3.1: one module per API."""
 
-from services.ingest.openapi import hooks
+from services.ingest.openapi import channel_key, hooks, partner
 from shared.http.openapi import Document
 
 _DESCRIPTION = """\
@@ -18,4 +18,6 @@ def document(base_url: str) -> Document:
     """Return the document of the service; `base_url` is the edge's."""
     made = Document("Callbus ingest", _DESCRIPTION, base_url)
     hooks.describe(made)
+    partner.describe(made)
+    channel_key.describe(made)
     return made
