@@ -5,7 +5,7 @@ from typing import Final
 from services.history.crm import STATUS
 from services.history.openapi.common import (
     BIGGEST,
-    DAY_OR_TIME,
+    DAY_OR_TIME_OR_NONE,
     DIRECTION,
     FREE_TEXT,
     ID,
@@ -140,8 +140,8 @@ def _parameters() -> list[Json]:
         ),
         query("q", FREE_TEXT, "Part of either number (as written or E.164) or of the description, in any case."),
         query("number", FREE_TEXT, "The whole number of either end, in E.164 or as it is written in its country."),
-        query("date_from", DAY_OR_TIME, "Started then or later."),
-        query("date_to", DAY_OR_TIME, "Started then or earlier; a day counts to its end."),
+        query("date_from", DAY_OR_TIME_OR_NONE, "Started then or later."),
+        query("date_to", DAY_OR_TIME_OR_NONE, "Started then or earlier; a day counts to its end."),
         query("kind", DIRECTION, "In this direction."),
         query("status", _STATUS, "With this status."),
         query("voip_id", ID, "Of this channel."),

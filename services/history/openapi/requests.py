@@ -4,7 +4,7 @@ from typing import Final
 
 from services.history.openapi.common import (
     CURSOR,
-    DAY_OR_TIME,
+    DAY_OR_TIME_OR_NONE,
     FREE_TEXT,
     ID,
     LIMIT,
@@ -69,8 +69,8 @@ def describe(document: Document) -> None:
         parameters=[
             LIMIT,
             CURSOR,
-            query("date_from", DAY_OR_TIME, "Received then or later; without an offset in UTC."),
-            query("date_to", DAY_OR_TIME, "Received then or earlier; a day counts to its end."),
+            query("date_from", DAY_OR_TIME_OR_NONE, "Received then or later; without an offset in UTC."),
+            query("date_to", DAY_OR_TIME_OR_NONE, "Received then or earlier; a day counts to its end."),
             query("channel_id", ID, "On this channel."),
             query("provider", FREE_TEXT, "Of this provider."),
             query("outcome", _OUTCOME, "With this outcome."),
