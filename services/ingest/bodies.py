@@ -27,6 +27,9 @@ Fields = Mapping[str, str]
 MAX_FIELDS: Final = 200
 MAX_NAME: Final = 100
 MAX_VALUE: Final = 16 * 1024
+MAX_BODY: Final = 256 * 1024
+"""Reading holds up all other requests: what is hostile at this size does for a few hundredths of a second."""
+_MAX_TAGS: Final = 100 * MAX_FIELDS
 
 # Never a field of a call: kept out of identities, events and logs.
 CREDENTIALS: Final = frozenset(
@@ -53,6 +56,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _FALLBACK_CHARSET: Final = "iso-8859-2"
 _CHARSET = re.compile(r"charset=\"?([\w.-]{2,40})", re.IGNORECASE)
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]{1,200})\"|([^\s;]{1,200}))", re.IGNORECASE)
+_SECRET_NAMES = tuple(sorted(name.encode() for name in CREDENTIALS))
 _SECRET_NAME = "(?:" + "|".join(sorted(CREDENTIALS, key=len, reverse=True)) + ")"
 # How a credential stands in each dress: (what leads to it)(it). All that leads to it is bounded: time stays linear.
 _SECRETS = tuple(
@@ -84,6 +88,7 @@ class Parsed(NamedTuple):
 
 def parse(body: bytes, query: str, content_type: str) -> Parsed:
     """Return the fields of a request. `query` is the URL's, still encoded. Raises `Unreadable` and `TooMuch`."""
+    _check_size(body)
     merged = fields_of(_form(query.encode("utf-8", "surrogateescape"), "")) if query else {}
     if body and not body.isspace():
         merged.update(fields_of(pairs_of(body, content_type)))
@@ -102,11 +107,17 @@ class JsonObject(NamedTuple):
 
 def parse_json(body: bytes, content_type: str) -> JsonObject:
     """Return the fields of a body that has to be JSON. Raises `Unreadable` and `TooMuch`."""
+    _check_size(body)
     if body.removeprefix(_BOM).lstrip()[:1] not in (b"{", b"["):
         raise Unreadable("the body is not a JSON object")
     pairs = _json(body, content_type)
     structured = {name.strip().lower() for name, value in pairs if isinstance(value, bool | dict | list)}
     return JsonObject(fields_of(pairs), frozenset(structured))
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > MAX_BODY:
+        raise TooMuch(f"the body is larger than {MAX_BODY // 1024} KiB")
 
 
 def without_credentials(body: bytes, known: Iterable[str] = ()) -> bytes:
@@ -115,8 +126,10 @@ def without_credentials(body: bytes, known: Iterable[str] = ()) -> bytes:
     `known` are credentials as they were read: those of six characters or more go wherever they stand, for there are
     more ways to write a name (escapes, encodings) than the patterns know.
     """
-    for pattern in _SECRETS:
-        body = pattern.sub(lambda found: found[1] + _digest(found[2]), body)
+    lowered = body.lower()
+    if any(name in lowered for name in _SECRET_NAMES):  # what the patterns look for takes longer
+        for pattern in _SECRETS:
+            body = pattern.sub(lambda found: found[1] + _digest(found[2]), body)
     for secret in known:
         if len(secret) >= _SHORTEST_SECRET:
             for written in _spellings(secret):
@@ -238,11 +251,21 @@ def _json(body: bytes, content_type: str) -> Pairs:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = None  # half a character pair, another charset: the slower reader may still know
+    if type(value) is dict and any(type(item) in (dict, list) and _is_long(item) for item in value.values()):
+        raise TooMuch(f"a field's value is longer than {MAX_VALUE} characters")
     if type(value) is not dict or any(type(item) in (float, dict, list) for item in value.values()):
         value = _careful_json(text_of(body, content_type))
     if not isinstance(value, dict):
         raise Unreadable("the JSON body is not an object")
     return value.items()
+
+
+def _is_long(item: Any) -> bool:
+    """Whether what is nested is too long for a field: found out before the slower reader takes its time over it."""
+    try:
+        return len(orjson.dumps(item)) > MAX_VALUE
+    except TypeError:  # nested too deeply for it
+        return False
 
 
 def _careful_json(text: str) -> Any:
@@ -255,6 +278,8 @@ def _careful_json(text: str) -> Any:
 
 def _xml(body: bytes, content_type: str) -> Pairs:
     """The text of every element that has no children, and every attribute."""
+    if body.count(b"<") > _MAX_TAGS:
+        raise TooMuch(f"more than {_MAX_TAGS} tags")
     try:
         try:
             root = _xml_root(body.strip())

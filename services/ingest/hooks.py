@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from services.ingest.adapter import Adapter, Mapped
+from services.ingest.bodies import MAX_BODY
 from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
 from services.ingest.errors import Unrecognised
 from services.ingest.intake import note_oddities
@@ -38,7 +39,7 @@ async def _take(adapter: Adapter, request: web.Request, seen: Seen) -> web.Respo
     throttle(request, channel)
     seen.dry_run = _wants_dry_run(request)
     event = _path_event(adapter, request)
-    seen.body = await read_body(request)
+    seen.body = await read_body(request, MAX_BODY)
     arrival = arrival_of(request, seen.body)
     mapped = intake.read(arrival, adapter, channel, event)
     if seen.dry_run:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.adapter import Adapter
-from services.ingest.bodies import MAX_FIELDS, MAX_NAME, MAX_VALUE, parse, public_query, without_credentials
+from services.ingest.bodies import MAX_BODY, MAX_FIELDS, MAX_NAME, MAX_VALUE, parse, public_query, without_credentials
 from services.ingest.errors import Refused, TooMuch, Unreadable
 from services.ingest.intake import Arrival, Intake
 from services.ingest.providers import HOOKS
@@ -207,6 +207,9 @@ def test_what_can_not_be_read_is_refused_by_name(body: bytes) -> None:
         multipart({str(n): "" for n in range(MAX_FIELDS + 2)}),
         b"a" * (MAX_NAME + 1) + b"=1",
         b"a=" + b"1" * (MAX_VALUE + 1),
+        b'{"a":[' + b"1," * MAX_VALUE + b"1]}",
+        b" " * (MAX_BODY + 1),
+        b"<a>" * 25_000 + b"</a>" * 25_000,
     ],
 )
 def test_more_than_any_telephone_system_sends_is_refused_by_name(body: bytes) -> None:
