@@ -12,14 +12,15 @@ from pathlib import Path
 import asyncpg
 from aiormq.exceptions import AMQPError
 
-from callbus.cli import accounts, channels, dead, migrate, tokens
+from callbus.cli import accounts, channels, dead, migrate, requests, tokens
 from callbus.cli.environment import Environment, MissingSetting
 from callbus.cli.output import Output
 from shared.errors import CallbusError
 
 _EPILOG = """\
-Settings are CALLBUS_* variables (CALLBUS_POSTGRES_DSN, CALLBUS_AMQP_URL, CALLBUS_MASTER_KEY_FILE, CALLBUS_BASE_URL);
-where neither of the first two is set, they are read from .run/env of the working directory, which `make run` writes.
+Settings are CALLBUS_* variables (CALLBUS_POSTGRES_DSN, CALLBUS_AMQP_URL, CALLBUS_MASTER_KEY_FILE, CALLBUS_BASE_URL;
+CALLBUS_HISTORY_URL, CALLBUS_INGEST_URL, the services' own ports, and CALLBUS_OPERATOR_TOKEN_FILE for `requests`); where
+neither of the first two is set, they are read from .run/env of the working directory, which `make run` writes.
 
 Exit status: 0 done, 1 it could not be done, 2 wrong usage or a missing setting.
 """
@@ -45,13 +46,13 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="callbus",
-        description="Accounts, channels, tokens, dead letters and migrations of a Callbus system.",
+        description="Accounts, channels, tokens, requests, dead letters and migrations of a Callbus system.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (migrate, accounts, channels, tokens, dead):
+    for module in (migrate, accounts, channels, tokens, requests, dead):
         module.add_to(nouns)
     return parser
 

@@ -80,6 +80,7 @@ class Surroundings:
             "CALLBUS_OPERATOR_TOKEN_FILE": str(self.secrets / "operator.token"),
             "CALLBUS_ROLE_PASSWORDS_DIR": str(self.secrets),
             "CALLBUS_DEMO_FILE": str(self.directory / "demo.json"),
+            **{f"CALLBUS_{service.upper()}_URL": self.url(service) for service in self.replicas},
         }
 
     def service(self, program: str, amqp_url: str, postgres_dsn: str) -> dict[str, str]:
