@@ -56,6 +56,12 @@ async def callbus(system: System, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+async def applied(system: System, request: str) -> dict[str, Any]:
+    """Apply all that was not recognised; return what came of one request."""
+    (row,) = [row for row in await callbus(system, "apply", "--unrecognised") if row["id"] == request]
+    return dict(row)
+
+
 @pytest.fixture
 def hook(system: System) -> str:
     """The URL that SuperVoIP posts to."""
@@ -149,7 +155,7 @@ async def test_an_operator_applies_what_a_mapping_learns(system: System, session
     status, request = await post(session, generic["url"], {"event": "przychodzi", "call": call_id, "from": "220000101"})
     assert status == 200
     await listed(session, system, request)
-    (still,) = [row for row in await callbus(system, "apply", "--unrecognised") if row["id"] == request]
+    still = await applied(system, request)
     assert (still["applied"], "still not recognised" in still["why"]) == (False, True)
 
     names = {"event": "event", "call": "call", "from": "from"}
@@ -160,9 +166,7 @@ async def test_an_operator_applies_what_a_mapping_learns(system: System, session
     )
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while not (await callbus(system, "apply", "--unrecognised", "--channel", str(generic["id"])) or [{}])[
-                0
-            ].get("applied"):
+            while not (await applied(system, request))["applied"]:
                 await asyncio.sleep(0.2)
     finally:
         system.postgres.execute(
