@@ -26,19 +26,21 @@ from shared.db import DatabaseUnavailable
 from shared.directory import Channel
 from shared.events import Authority
 from shared.http import Problem, read_body, run_in_background
-from shared.http.auth import channel_of_key, partner_of
+from shared.http.auth import DIRECTORY, channel_of_key, partner_of
 
 _NAME: Final = "partner"
 _PATHS: Final = ("/voip/integration", "/api/v1/voip/integration")
 _ACCEPTED: Final = orjson.dumps({"success": True, "data": None, "meta": {"message": "Accepted"}})
 
 
-class _Nameless(NamedTuple):
+class Nameless(NamedTuple):
+    """What is known of calls that nobody has named, and of who may tell of them."""
+
     integrations: Integrations
     identities: Identities
 
 
-_NAMELESS: Final = web.AppKey("NAMELESS", _Nameless)
+NAMELESS: Final = web.AppKey("NAMELESS", Nameless)
 
 
 def add_routes(app: web.Application) -> None:
@@ -53,7 +55,7 @@ def start(app: web.Application, pool: asyncpg.Pool[Any]) -> asyncio.Task[Any]:
     """Let `app` work with what is in the database behind `pool`; return what keeps doing so."""
     transactions = Transactions(pool)
     integrations = Integrations(transactions)
-    app[_NAMELESS] = _Nameless(integrations, Identities(transactions, integrations))
+    app[NAMELESS] = Nameless(integrations, Identities(transactions, integrations))
     return run_in_background(app, "integrations", integrations.run())
 
 
@@ -64,13 +66,15 @@ async def _take(request: web.Request, seen: Seen) -> web.Response:
     body = parse_json(seen.body, arrival.content_type)
     crm_token = _crm_token(body)
     seen.channel = channel = await channel_of_key(request, crm_token, _NAME, "crm_token")
+    # As it stands by now: a chain made a moment ago has just been looked up, and the partner's right to it with it.
+    partner = request.app[DIRECTORY].snapshot.partners.get(partner.id, partner)
     if not partner.may_use(channel):
         raise _denied("the token is not entitled to this chain")
     if not channel.enabled:
         raise _denied("this channel is switched off")
     throttle(request, channel)
     fields = {name: value for name, value in body.fields.items() if name not in CREDENTIALS}
-    nameless = request.app[_NAMELESS]
+    nameless = request.app[NAMELESS]
     told = await _read(fields, body, channel, nameless.integrations)
     if isinstance(told, Setup):
         await nameless.integrations.set_enabled(channel, told.enable, arrival.received_at)
@@ -110,7 +114,7 @@ async def _read(
         raise
 
 
-async def _call_of(told: Ring | Report, words: Request, nameless: _Nameless) -> tuple[UUID, Authority]:
+async def _call_of(told: Ring | Report, words: Request, nameless: Nameless) -> tuple[UUID, Authority]:
     """Return the call that a message is of, and what a ring of it is worth. Raises `Problem` 403."""
     channel, received_at = words.channel, words.received_at
     integrations, identities = nameless

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -21,6 +22,20 @@ DIVERSION = "+15550100900"
 Answer = tuple[int, dict[str, Any]]
 
 
+class Clock:
+    """Stands where it was put."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def after(self, seconds: float) -> datetime:
+        """Return the moment so long after the beginning."""
+        return datetime(2026, 3, 2, 9, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
 class Chain(NamedTuple):
     """An account with one partner channel, new and so not enabled."""
 
@@ -33,7 +48,7 @@ class Partner:
     """Speaks to a chain as a PBX vendor's application does."""
 
     def __init__(self, client: aiohttp.ClientSession, token: str, chain: Chain) -> None:
-        self._client = client
+        self.client = client
         self.token = token
         self.chain = chain
 
@@ -43,7 +58,7 @@ class Partner:
         """Send a body, as it is where it is bytes or brings them; return status, answer and headers."""
         sent = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT, "Content-Type": "application/json"}
         how: dict[str, Any] = {"data": body} if isinstance(body, bytes | AsyncIterator) else {"json": body}
-        async with self._client.request(method, path, headers={**sent, **(headers or {})}, **how) as answer:
+        async with self.client.request(method, path, headers={**sent, **(headers or {})}, **how) as answer:
             assert answer.content_type == "application/json"
             return answer.status, await answer.json(), answer.headers
 

@@ -18,7 +18,7 @@ from shared import clock
 from shared.call import Call, State
 from shared.events import Authority, CallEnded, CallRinging, Direction, Outcome
 from shared.secrets import hash_token
-from tests.integration.ingest.partners import (
+from tests.integration.ingest.partner.support import (
     ACCEPTED,
     DIVERSION,
     PATH,
@@ -38,22 +38,6 @@ HISTORY = {
     "date": "2026-03-02T10:15:04+01:00",
     "link": "https://rec.example.net/77-1042.mp3",
 }
-
-
-@pytest.fixture
-async def chain(database_dsn: str, dsn: str) -> Chain:
-    async with writing(database_dsn) as store:
-        return await add_chain(store)
-
-
-@pytest.fixture
-async def partner(client: aiohttp.ClientSession, database_dsn: str, chain: Chain) -> Partner:
-    """A partner that is entitled to the chain, which it has enabled."""
-    async with writing(database_dsn) as store:
-        token = (await store.rotate_partner_token(await store.create_partner("Vendor", [chain.account]))).secret
-    partner = Partner(client, token, chain)
-    await partner.enable()
-    return partner
 
 
 async def test_a_ring_and_its_history_are_one_call_in_any_order(partner: Partner, amqp_url: str) -> None:

@@ -1,0 +1,163 @@
+"""The database or the broker away: what is a ring is taken, what must be bound is not, and nothing is taken twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.ingest.app import build
+from services.ingest.partner import NAMELESS
+from services.ingest.settings import Settings
+from shared.call import Call
+from shared.events import Authority, CallRinging, Outcome
+from shared.http.auth import DIRECTORY
+from tests.integration.ingest.partner.support import ACCEPTED, PHONE, Chain, Clock, Partner, add_chain
+from tests.integration.ingest.support import eventually, running, settings, take
+from tests.support.directory import writing
+from tests.support.proxy import Proxy
+
+
+@pytest.fixture(params=["cut", "half-open"])
+def lose(request: pytest.FixtureRequest, database_network: Proxy) -> Callable[[], None]:
+    """Loses the database."""
+
+    def lose() -> None:
+        database_network.swallow()
+        if request.param == "cut":
+            database_network.cut()
+
+    return lose
+
+
+def heal(network: Proxy) -> None:
+    network.heal()
+    network.cut()
+
+
+async def enabling(partner: Partner) -> int:
+    return (await partner.say("setup", "enable"))[0]
+
+
+async def others(partner: Partner) -> list[int]:
+    """Return how a history, a switching on and a ring with a fault are answered."""
+    wrong = {"phone": PHONE, "diversion": None}
+    return [
+        (await partner.report(call_id="1"))[0],
+        await enabling(partner),
+        (await partner.say("event", "incoming", **wrong))[0],
+    ]
+
+
+async def test_without_the_database_rings_are_taken_and_the_history_finds_them(
+    partner: Partner,
+    replica: Partner,
+    database_network: Proxy,
+    lose: Callable[[], None],
+    clock: Clock,
+    amqp_url: str,
+) -> None:
+    lose()
+    rings = [{"user": "1"}, {"user": "2"}, {"phone": "+15550100124"}]
+    taken = await asyncio.gather(*(each.ring(**fields) for each in (partner, replica) for fields in rings))
+    assert taken == [(202, ACCEPTED)] * 6
+    assert await others(partner) == [503, 503, 422]
+    guessed = await take(amqp_url, "history.calls")
+    heal(database_network)
+    for each in (partner, replica):
+        await eventually(partial(enabling, each), 202)
+    assert await partner.ring(user="1") == (202, ACCEPTED)
+    assert await replica.report(call_id="1", status="missed") == (202, ACCEPTED)
+    again, end = await take(amqp_url, "history.calls")
+
+    assert {event.data.authority for event in guessed if isinstance(event, CallRinging)} == {Authority.GUESS}
+    assert len(guessed) == 6
+    assert len({event.subject for event in guessed}) == 2
+    assert len({event.id for event in guessed}) == 3
+    assert again.id in {event.id for event in guessed}
+    assert isinstance(again, CallRinging)
+    assert again.data.authority is Authority.LIVE
+    call = Call.of([event for event in (*guessed, again, end) if event.subject == end.subject])
+    assert (call.final, call.outcome, call.events) == (True, Outcome.MISSED, 3)
+
+
+async def test_without_the_database_what_was_last_known_counts(
+    partner: Partner, database_network: Proxy, database_dsn: str, lose: Callable[[], None], amqp_url: str
+) -> None:
+    async with writing(database_dsn) as store:
+        other = await add_chain(store, "Never enabled")
+        await store.entitle_partner(1, other.account)
+    never = Partner(partner.client, partner.token, other)
+    assert (await never.ring())[0] == 403
+    assert await partner.say("setup", "disable") == (202, ACCEPTED)
+    lose()
+
+    for each in (partner, never):
+        assert (await each.ring())[0] == 403
+        assert await others(each) == [403, 503, 403]
+    heal(database_network)
+    await eventually(partial(enabling, partner), 202)
+    assert (await partner.ring())[0] == 202
+    assert len(await take(amqp_url, "history.calls")) == 1
+
+
+async def test_a_process_knows_what_others_were_told(
+    partner: Partner, configured: Settings, database_network: Proxy, chain: Chain, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = configured.model_copy(update={"data_dir": tmp_path / "other"})
+    app = build(other)
+    async with running(other, app=app) as client:
+
+        async def known() -> bool | None:
+            channel = app[DIRECTORY].snapshot.channels[chain.channel]
+            return app[NAMELESS].integrations.last_known(channel)
+
+        await eventually(known, True)
+        database_network.swallow()
+
+        assert (await Partner(client, partner.token, chain).ring())[0] == 202
+        heal(database_network)
+
+
+async def test_a_process_that_never_knew_does_not_guess(
+    partner: Partner, configured: Settings, amqp_url: str, chain: Chain
+) -> None:
+    cache = configured.data_dir / "ingest-directory.json"
+
+    async def is_cached() -> bool:
+        return str(chain.channel) in cache.read_text()
+
+    await eventually(is_cached, True)
+    without = settings(amqp_url, "postgresql://127.0.0.1:9/nowhere", configured.data_dir)
+    async with running(without) as client:
+        stranger = Partner(client, partner.token, chain)
+        body = {"command": "event", "type": "incoming", "crm_token": chain.crm_token, "phone": "1", "diversion": "2"}
+        status, answer, headers = await stranger.send(body)
+        assert (status, answer["success"], headers["Retry-After"]) == (503, False, "2")
+        assert await others(stranger) == [503, 503, 503]
+        assert (await stranger.send({**body, "crm_token": "new"}))[
+            0
+        ] == 503  # whether there is such a chain can't be said
+
+
+async def test_without_the_broker_nothing_is_taken_twice(
+    partner: Partner, broker_network: Proxy, amqp_url: str
+) -> None:
+    async def ring() -> int:
+        return (await partner.ring())[0]
+
+    async def report() -> int:
+        return (await partner.report(call_id="1", status="busy"))[0]
+
+    for each in (ring, report):
+        broker_network.swallow()
+        assert await each() in (202, 503)
+        heal(broker_network)
+        await eventually(each, 202)
+
+    events = await take(amqp_url, "history.calls")
+    assert (Call.of(events).outcome, Call.of(events).events) == (Outcome.BUSY, 2)
