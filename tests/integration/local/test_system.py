@@ -73,6 +73,7 @@ def get(url: str) -> tuple[int, Mapping[str, str], Any]:
     [
         ("/hooks/supervoip/key", "ingest"),
         ("/voip/integration", "ingest"),
+        ("/voip/integration/", "ingest"),
         ("/api/v1/voip/integration", "ingest"),
         ("/api/v2/telephony/calls/@key", "ingest"),
         ("/readyz", "ingest"),
@@ -115,6 +116,11 @@ def test_edge_tells_a_provider_to_come_back_in_the_words_of_its_api(system: Syst
     status, headers, answer = get(system.base_url + "/hooks/supervoip/key")
     assert (status, headers["Retry-After"], answer["accepted"]) == (503, "5", False)
     assert answer["request_id"] == headers["X-Request-Id"]
+    status, headers, answer = get(system.base_url + "/api/v1/voip/integration")
+    assert (status, headers["Retry-After"], answer["success"], answer["data"]) == (503, "5", False, None)
+    assert (headers["Content-Type"], bool(answer["meta"]["message"])) == ("application/json", True)
+    status, headers, answer = get(system.base_url + "/voip/integration/nothing")
+    assert (status, answer) == (404, {"success": False, "data": None, "meta": {}})
     system.restart("ingest")
     assert get(system.base_url + "/hooks/supervoip/key")[0] == 200
 
