@@ -101,7 +101,8 @@ async def test_a_column_and_a_cross_grant_that_come_later_are_covered_by_the_nex
     await migrate(dsn, SERVICES)
     async with connected(dsn) as conn:
         await conn.execute("ALTER TABLE directory.accounts ADD COLUMN pin_hash bytea, ADD COLUMN colour text")
-        await conn.execute("CREATE TABLE ingest.integrations (channel_id bigint)")
+        # As if a later migration had made it.
+        await conn.execute("DROP TABLE ingest.integrations; CREATE TABLE ingest.integrations (channel_id bigint)")
     await migrate(dsn, SERVICES)
     async with connected(role_dsn(dsn, "history")) as conn:
         await conn.fetch("SELECT account_id, colour FROM directory.accounts")
@@ -111,3 +112,15 @@ async def test_a_column_and_a_cross_grant_that_come_later_are_covered_by_the_nex
         await conn.fetch("SELECT * FROM ingest.integrations")
         with pytest.raises(DENIED):
             await conn.execute("DELETE FROM ingest.integrations")
+
+
+async def test_the_dialer_leaves_identities_with_ingest_and_can_not_read_them(database_dsn: str) -> None:
+    await migrate(database_dsn, [*SERVICES, "dialer"])
+    async with connected(role_dsn(database_dsn, "dialer")) as conn:
+        await conn.execute(
+            "INSERT INTO ingest.identities (uid, account_id, channel_id, direction, phone, opened_at, opened_by)"
+            " VALUES (gen_random_uuid(), 1, 1, 'outgoing', '+48220000101', now(), 'dialer')"
+        )
+        for statement in ("SELECT * FROM ingest.identities", "DELETE FROM ingest.identities"):
+            with pytest.raises(DENIED):
+                await conn.execute(statement)
