@@ -62,9 +62,11 @@ def create(settings: Settings) -> web.Application:
             )
             app[READER], app[DIRECTORY] = Reader(reading, database), directory
             app[REQUESTS] = Requests(reading, database)
-            app[keeper.KEEPER] = kept = keeper.Keeper(writing, settings.history_requests_days)
+            app[keeper.KEEPER] = kept = keeper.Keeper(
+                writing, days=settings.history_requests_days, repeats_days=settings.history_repeats_days
+            )
             writer = Writer(writing)
-            consumer = Consumer(writer)
+            consumer = Consumer(writer, kept.note_repeats)
             broker = Broker(settings.amqp_url.get_secret_value(), name=f"history {os.getpid()}")
             broker.consume(
                 QUEUE,

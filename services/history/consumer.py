@@ -1,20 +1,24 @@
 """Takes batches of messages from the bus to the writer, and says how it goes."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 from services.history import metrics
-from services.history.stored import read
+from services.history.stored import Arrived, read
 from services.history.writer import Writer
 from shared import clock
 from shared.bus import Delivery
+
+NoteRepeats = Callable[[Sequence[Arrived]], Awaitable[None]]
+"""Notes which requests told nothing new, of events that are stored."""
 
 
 class Consumer:
     """The handler of `history.calls`. Returns when a batch is committed, so the bus acknowledges it then."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, note_repeats: NoteRepeats | None = None) -> None:
         self._writer = writer
+        self._note_repeats = note_repeats
         self._stored = 0
         self._last: float | None = None
 
@@ -24,6 +28,8 @@ class Consumer:
         try:
             arrived = [read(delivery.body) for delivery in deliveries]
             stored = await self._writer.store(arrived)
+            if stored.duplicates and self._note_repeats is not None:
+                await self._note_repeats(arrived)
         finally:
             metrics.BATCH_SECONDS.observe(perf_counter() - started)
         now = clock.now()

@@ -16,3 +16,6 @@ class Settings(ServiceSettings):
     history_requests_days: int = Field(
         30, ge=1, le=3650, description="How long refused and unrecognised requests are kept, in days."
     )
+    history_repeats_days: int = Field(
+        7, ge=1, le=3650, description="How long requests that told nothing new are kept, in days."
+    )

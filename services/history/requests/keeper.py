@@ -16,6 +16,7 @@ from aiohttp import web
 
 from services.history import metrics
 from services.history.requests.store import SQL
+from services.history.stored import Arrived
 from shared import clock
 from shared.bus import Delivery
 from shared.db import DatabaseUnavailable, database_errors
@@ -33,9 +34,10 @@ log = structlog.get_logger(__name__)
 class Keeper:
     """Writes `history.requests`. Whatever it does is safe to repeat."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], days: int) -> None:
+    def __init__(self, pool: asyncpg.Pool[Any], *, days: int, repeats_days: int) -> None:
         self._pool = pool
         self._kept_for = timedelta(days=days)
+        self._repeats_kept_for = timedelta(days=repeats_days)
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Store a batch, in one statement. Raises `Permanent` for what no attempt will store."""
@@ -44,6 +46,14 @@ class Keeper:
         with database_errors():
             for (outcome,) in await self._pool.fetch(SQL.keep, *columns):
                 metrics.REQUESTS.labels(outcome).inc()
+
+    async def note_repeats(self, arrived: Sequence[Arrived]) -> None:
+        """Note which of these events, all stored, were told by another request before: a provider's retries."""
+        rows = [(e.subject, e.id, e.requestid, e.receivedat) for e, _ in arrived if e.requestid is not None]
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            with database_errors():
+                await self._pool.execute(SQL.note_repeats, *columns)
 
     async def mark_applied(self, event_id: UUID, events: Sequence[dict[str, Any]]) -> bool:
         """Note what came of a request that was applied; return whether it is there."""
@@ -61,13 +71,18 @@ class Keeper:
             await asyncio.sleep(_SWEEP_EVERY_SECONDS * random.uniform(0.8, 1.2))
 
     async def sweep(self, now: datetime) -> int:
-        """Delete what is too old at `now`, a few hundred at a time; return how many that were."""
+        """Delete what is too old at `now`, a few hundred at a time; return how many requests that were."""
+        await self._delete(SQL.sweep_repeats, now - self._repeats_kept_for)
+        deleted = await self._delete(SQL.sweep, now - self._kept_for)
+        metrics.REQUESTS_DELETED.inc(deleted)
+        return deleted
+
+    async def _delete(self, statement: str, before: datetime) -> int:
         deleted = 0
         while True:
             with database_errors():
-                rows = await self._pool.fetch(SQL.sweep, now - self._kept_for, _SWEEP_ROWS)
+                rows = await self._pool.fetch(statement, before, _SWEEP_ROWS)
             deleted += len(rows)
-            metrics.REQUESTS_DELETED.inc(len(rows))
             if len(rows) < _SWEEP_ROWS:
                 return deleted
             await asyncio.sleep(_SWEEP_PAUSE_SECONDS)  # the queue and the readers have their turn

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +29,26 @@ EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 TOP: Final[Place] = (LATEST, "", NOBODY)
 """Above every list."""
+
+
+class _Accepted(NamedTuple):
+    """Where accepted requests are found; `latest` is formatted with whose they are."""
+
+    newest: str
+    latest: str
+    events: str
+    reason: str | None
+
+
+_NEW: Final = _Accepted(
+    SQL.newest_accepted.format(shown=SHOWN),
+    SQL.latest_accepted.replace("{shown}", SHOWN),
+    SQL.events_of_requests,
+    None,
+)
+_AGAIN: Final = _Accepted(
+    SQL.newest_repeated, SQL.latest_repeated, SQL.events_of_repeats, "it repeats what was known already"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +74,12 @@ class Requests:
 
     async def newest(self, account: int, wanted: Wanted) -> list[Told]:
         """Return one page of an account's requests, accepted ones among them."""
-        both = [*await self.newest_kept(account, wanted), *await self._newest_accepted(account, wanted)]
-        both.sort(key=lambda told: told.place, reverse=True)
-        return both[: wanted.limit]
+        found = await self.newest_kept(account, wanted)
+        if wanted.outcome in (None, ACCEPTED):
+            found += await self._newest_accepted(_NEW, account, wanted)
+            found += await self._newest_accepted(_AGAIN, account, wanted)
+        found.sort(key=lambda told: told.place, reverse=True)
+        return found[: wanted.limit]
 
     async def newest_kept(self, account: int | None, wanted: Wanted) -> list[Told]:
         """Return one page of what was refused or not recognised, and of what of it was applied since."""
@@ -79,17 +102,17 @@ class Requests:
         """Return the latest request with an id."""
         whose = ANYBODYS if account is None else OURS
         refused = await self._fetch(SQL.latest_kept.format(whose=whose), account, id_, channel)
-        taken = await self._fetch(SQL.latest_accepted.format(whose=whose, shown=SHOWN), account, id_, channel)
-        if taken and (not refused or refused[0]["received_at"] < taken[0]["received_at"]):
-            return next(iter(await self._with_events(taken[0]["account_id"], taken)), None)
-        return kept(refused[0]) if refused else None
+        found = [(row["received_at"], kept(row)) for row in refused]
+        for what in (_NEW, _AGAIN):
+            rows = await self._fetch(what.latest.format(whose=whose), account, id_, channel)
+            for row in rows:
+                found += [(each.received_at, each) for each in await self._with_events(what, row["account_id"], [row])]
+        return max(found, key=lambda item: item[0])[1] if found else None  # of two at one moment the first
 
-    async def _newest_accepted(self, account: int, wanted: Wanted) -> list[Told]:
-        if wanted.outcome not in (None, ACCEPTED):
-            return []
+    async def _newest_accepted(self, what: _Accepted, account: int, wanted: Wanted) -> list[Told]:
         received_at, id_, event_id = wanted.before
         rows = await self._fetch(
-            SQL.newest_accepted.format(shown=SHOWN),
+            what.newest,
             account,
             wanted.limit,
             received_at,
@@ -100,17 +123,17 @@ class Requests:
             wanted.channel_id,
             wanted.provider,
         )
-        return await self._with_events(account, rows)
+        return await self._with_events(what, account, rows)
 
-    async def _with_events(self, account: int, rows: Sequence[asyncpg.Record]) -> list[Told]:
+    async def _with_events(self, what: _Accepted, account: int, rows: Sequence[asyncpg.Record]) -> list[Told]:
         """Return accepted requests, of which `rows` hold when, id and channel, with what came of them."""
         if not rows:
             return []
         keys = [(row["received_at"], row["id"], row["channel_id"]) for row in rows]
         events: defaultdict[tuple[datetime, str, int], list[asyncpg.Record]] = defaultdict(list)
-        for event in await self._fetch(SQL.events_of_requests, account, *_columns(keys), PACKED_CHARACTERS):
+        for event in await self._fetch(what.events, account, *_columns(keys), PACKED_CHARACTERS):
             events[event["received_at"], event["request_id"], event["channel_id"]].append(event)
-        return [accepted(account, events[key]) for key in keys if key in events]
+        return [accepted(account, events[key], what.reason) for key in keys if key in events]
 
     async def _fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         self._database.refuse_unknown()

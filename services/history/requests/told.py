@@ -84,8 +84,11 @@ def kept(row: Row) -> Told:
     )
 
 
-def accepted(account_id: int, rows: Sequence[Row]) -> Told:
-    """Return a request by the events that came of it; of these the first that has the provider's words tells them."""
+def accepted(account_id: int, rows: Sequence[Row], reason: str | None = None) -> Told:
+    """Return a request by the events that came of it; of these the first that has the provider's words tells them.
+
+    `reason` says why it told nothing new, where it did not.
+    """
     first = rows[0]
     words = next((row for row in rows if row["encoding"] is not None), first)
     return Told(
@@ -99,7 +102,7 @@ def accepted(account_id: int, rows: Sequence[Row]) -> Told:
         path=_PATHS.get(first["provider"], f"/hooks/{first['provider']}"),
         status=_STATUSES.get(first["provider"], 200),
         outcome=ACCEPTED,
-        reason=None,
+        reason=reason,
         events=[{"id": str(row["id"]), "type": row["type"], "call_uid": str(row["uid"])} for row in rows],
         words={name: words[name] for name in _WORDS},
         body_cut=len(words["body"] or "") >= PACKED_CHARACTERS,

@@ -25,6 +25,22 @@ DELETE FROM history.requests WHERE event_id = ANY (ARRAY(
 ))
 RETURNING event_id;
 
+-- name: sweep_repeats
+DELETE FROM history.repeats WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM history.repeats WHERE received_at < $1 ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+RETURNING uid;
+
+-- name: note_repeats
+-- Of copies of events those that are not the one that stands. What the broker delivers twice is the same copy.
+INSERT INTO history.repeats (account_id, received_at, request_id, channel_id, uid, event_id)
+SELECT e.account_id, told.received_at, told.request_id, e.channel_id, uid, id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) AS told (uid, id, request_id, received_at)
+JOIN history.events e USING (uid, id)
+WHERE e.channel_id IS NOT NULL
+    AND (e.request_id, e.received_at) IS DISTINCT FROM (told.request_id, told.received_at)
+ON CONFLICT DO NOTHING;
+
 -- name: mark_applied
 UPDATE history.requests SET applied_at = coalesce(applied_at, now()), applied_events = $2::jsonb
 WHERE event_id = $1
@@ -97,6 +113,31 @@ WHERE {whose} AND e.request_id = $2 AND e.channel_id IS NOT NULL AND ($3::bigint
 ORDER BY e.received_at DESC
 LIMIT 1;
 
+-- name: newest_repeated
+-- As `newest_accepted`, for requests that told nothing new. One that told something new too is left to that.
+SELECT DISTINCT ON (r.received_at, r.request_id) r.received_at, r.request_id AS id, r.channel_id, r.account_id
+FROM history.repeats r JOIN history.events e ON e.uid = r.uid AND e.id = r.event_id
+WHERE r.account_id = $1
+    AND (r.received_at, r.request_id) <= ($3::timestamptz, $4::text)
+    AND ($5::boolean OR (r.received_at, r.request_id) <> ($3, $4))
+    AND r.received_at >= $6::timestamptz AND r.received_at < $7::timestamptz
+    AND ($8::bigint IS NULL OR r.channel_id = $8)
+    AND ($9::text IS NULL OR e.body::json -> 'data' ->> 'provider' = $9)
+    AND NOT EXISTS (SELECT FROM history.calls WHERE calls.uid = r.uid AND calls.deleted)
+    AND NOT EXISTS (
+        SELECT FROM history.events own
+        WHERE own.request_id = r.request_id AND own.account_id = r.account_id AND own.received_at = r.received_at
+    )
+ORDER BY r.received_at DESC, r.request_id DESC
+LIMIT $2;
+
+-- name: latest_repeated
+SELECT received_at, request_id AS id, channel_id, account_id FROM history.repeats
+WHERE {whose} AND request_id = $2 AND ($3::bigint IS NULL OR channel_id = $3)
+    AND NOT EXISTS (SELECT FROM history.calls WHERE calls.uid = repeats.uid AND calls.deleted)
+ORDER BY received_at DESC
+LIMIT 1;
+
 -- name: events_of_requests
 -- What came of these requests of one account, and the provider's words: of the body the first $5 characters as it is
 -- stored.
@@ -109,4 +150,18 @@ LEFT JOIN LATERAL json_to_record(e.raw::json) AS words (
     method text, query text, content_type text, encoding text, body text
 ) ON true
 WHERE e.account_id = $1
+ORDER BY e.time, e.id;
+
+-- name: events_of_repeats
+-- The same for requests that told nothing new: the events that they told again, in the words of the first copy.
+SELECT
+    r.request_id, r.received_at, r.channel_id, e.uid, e.id, e.type, e.body::json -> 'data' ->> 'provider' AS provider,
+    words.method, words.query, words.content_type, words.encoding, left(words.body, $5) AS body
+FROM unnest($2::timestamptz[], $3::text[], $4::bigint[]) AS wanted (received_at, request_id, channel_id)
+JOIN history.repeats r USING (received_at, request_id, channel_id)
+JOIN history.events e ON e.uid = r.uid AND e.id = r.event_id
+LEFT JOIN LATERAL json_to_record(e.raw::json) AS words (
+    method text, query text, content_type text, encoding text, body text
+) ON true
+WHERE r.account_id = $1
 ORDER BY e.time, e.id;

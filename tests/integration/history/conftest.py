@@ -43,7 +43,7 @@ async def admin(migrated: Migrated) -> AsyncIterator[asyncpg.Connection[Any]]:
     """The superuser's connection to the database, emptied."""
     connection = await asyncpg.connect(migrated.admin)
     await connection.execute(
-        "TRUNCATE history.events, history.calls, history.tickets, history.requests, history.suspects"
+        "TRUNCATE history.events, history.calls, history.tickets, history.requests, history.repeats, history.suspects"
     )
     yield connection
     await connection.close()

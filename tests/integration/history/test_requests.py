@@ -18,6 +18,7 @@ import orjson
 import pytest
 
 from services.history.app import create
+from services.history.consumer import Consumer
 from services.history.requests.keeper import QUEUE, Keeper
 from services.history.requests.store import EARLIEST, LATEST, OURS, SHOWN, SQL
 from services.history.settings import Settings
@@ -129,7 +130,11 @@ class Requests:
         await self.keeper.handle([delivery(event) for event in events])
 
     async def store(self, events: Sequence[Told]) -> None:
-        await self.writer.store([read(event.to_json()) for event in events])
+        """As a batch of the queue."""
+        deliveries = [
+            Delivery(event.to_json(), str(event.id), event.routing_key, False, 0, {}, "", "", 1) for event in events
+        ]
+        await Consumer(self.writer, self.keeper.note_repeats).handle(deliveries)
 
     async def get(self, path: str, token: str | None = "ours") -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -176,7 +181,7 @@ async def api(
         recordings_url=(tmp_path / "recordings").as_uri(),
     )
     async with serving(create(settings), settings) as port, aiohttp.ClientSession() as session:
-        api = Requests(session, f"http://127.0.0.1:{port}", writer, Keeper(pool, days=30))
+        api = Requests(session, f"http://127.0.0.1:{port}", writer, Keeper(pool, days=30, repeats_days=7))
 
         async def answers() -> bool:
             return (await api.get("/api/v1/requests"))[0] == 200
@@ -362,16 +367,75 @@ async def test_of_requests_with_one_id_all_are_kept_and_the_latest_is_shown(api:
     assert (await api.get("/api/v1/requests/trace-001"))[1]["received_at"] == at(4).isoformat()
 
 
+def again(events: Sequence[Told], id_: str, seconds: float) -> list[Told]:
+    """The same events, told by a later request."""
+    return [event.model_copy(update={"requestid": id_, "receivedat": at(seconds)}) for event in events]
+
+
+async def test_a_retry_is_a_request_of_its_own_with_the_events_that_it_told_again(api: Requests) -> None:
+    events = accepted("first-001", 1)
+    in_one_batch, later = again(events, "retry-001", 2), again(events, "retry-002", 3)
+    await api.store([*events, *in_one_batch])
+    await api.store(later)
+    for _ in range(2):  # what the broker delivers again is no retry
+        await api.store([*events, *in_one_batch, *later])
+
+    items = {item["id"]: item for item in await api.items()}
+    assert list(items) == ["retry-002", "retry-001", "first-001"]
+    assert items["first-001"]["reason"] is None
+    for seconds, id_ in enumerate(("retry-001", "retry-002"), 2):
+        expected = items["first-001"] | {
+            "id": id_,
+            "received_at": at(seconds).isoformat(),
+            "reason": "it repeats what was known already",
+        }
+        assert items[id_] == expected
+        assert await api.get(f"/api/v1/requests/{id_}") == (200, expected)
+        assert await api.get(f"/hooks/requests/{id_}", "key-one") == (200, expected)
+        assert (await api.get(f"/hooks/requests/{id_}", "key-three"))[0] == 404
+        assert (await api.get(f"/api/v1/requests/{id_}", "theirs"))[0] == 404
+        assert (await api.get(f"/api/v1/admin/requests/{id_}", OPERATORS))[1]["account_id"] == 1
+    assert await walked(api, 1) == list(items)
+    assert await api.ids("?outcome=accepted&provider=supervoip&channel_id=1") == list(items)
+    assert await api.ids("?outcome=refused") == await api.ids("?channel_id=3") == await api.ids("?provider=x") == []
+    assert await api.ids("?date_from=2026-03-02T12:00:03Z") == ["retry-002"]
+
+
+async def test_of_a_request_with_one_new_event_and_one_that_was_known_there_is_one(api: Requests) -> None:
+    ring, end = accepted("first-001", 1)
+    await api.store([ring])
+    await api.store(again([ring, end], "second-01", 2))
+
+    assert await api.ids() == ["second-01", "first-001"]
+    assert [event["id"] for event in (await api.items())[0]["events"]] == [str(end.id)]
+
+
+async def test_repeats_are_deleted_sooner(api: Requests, admin: asyncpg.Connection[Any]) -> None:
+    events = accepted("first-001", 1)
+    await api.store(events)
+    for number in range(300):
+        await api.store(again(events, f"retry-{number:03}", 2 + number / 1000))
+    await api.store(again(events, "retry-new", 60))
+
+    await api.keeper.sweep(at(60) + timedelta(days=7))
+    assert await api.ids() == ["retry-new", "first-001"]
+    assert await admin.fetchval("SELECT count(*) FROM history.repeats") == 2
+
+
 async def test_of_a_call_that_was_deleted_no_request_is_shown(api: Requests) -> None:
     ring, end = accepted("req-00001", key="k")
     data = CallData(channel_id=1, provider="supervoip", authority=Authority.PERSON, deleted=True)
     tombstone = CallNoted(
         id=uuid4(), source="/history", subject=ring.uid, time=at(9), receivedat=at(9), account=1, data=data
     )
-    await api.store([ring, end, tombstone])
+    await api.store([ring, end])
+    await api.store(again([ring], "retry-001", 1))
+    assert await api.ids() == ["retry-001", "req-00001"]
+    await api.store([tombstone])
 
     assert await api.ids() == []
-    assert (await api.get("/api/v1/requests/req-00001"))[0] == 404
+    for id_ in ("req-00001", "retry-001"):
+        assert (await api.get(f"/api/v1/requests/{id_}"))[0] == 404
 
 
 # --- the walls
@@ -612,7 +676,7 @@ async def test_the_queue_is_taken_repeats_do_no_harm_and_poison_is_set_aside(
 async def test_what_is_older_than_the_retention_is_deleted_however_much_it_is(
     pool: asyncpg.Pool[Any], admin: asyncpg.Connection[Any]
 ) -> None:
-    keepers = [Keeper(pool, days=30), Keeper(pool, days=30)]
+    keepers = [Keeper(pool, days=30, repeats_days=7), Keeper(pool, days=30, repeats_days=7)]
     old = [refused(f"old-{number:05}", number / 1000) for number in range(1200)]
     young = [refused(f"new-{number:05}", 60 + number) for number in range(3)]
     await keepers[0].handle([delivery(event) for event in [*old, *young]])
@@ -643,6 +707,7 @@ async def test_no_question_reads_every_event(
     page = (1, 10, LATEST, "", False, EARLIEST, LATEST, channel, None)
 
     assert await rows_read(admin, SQL.newest_accepted.format(shown=SHOWN), *page) < 200
+    assert await rows_read(admin, SQL.newest_repeated, *page) < 10
     assert await rows_read(admin, SQL.latest_accepted.format(shown=SHOWN, whose=OURS), 1, "always", None) < 10
     await admin.execute("RESET plan_cache_mode")
 

@@ -35,6 +35,21 @@ CREATE INDEX requests_of_account ON history.requests (account_id, received_at, i
 CREATE INDEX requests_by_age ON history.requests (received_at, id, event_id);
 CREATE INDEX requests_by_id ON history.requests (id, received_at);
 
+CREATE TABLE history.repeats (
+    account_id bigint NOT NULL,
+    received_at timestamptz NOT NULL,
+    request_id text COLLATE "C" NOT NULL,
+    channel_id bigint NOT NULL,
+    uid uuid NOT NULL,
+    event_id uuid NOT NULL,
+    PRIMARY KEY (account_id, received_at, request_id, uid, event_id)
+);
+COMMENT ON TABLE history.repeats IS 'Requests that told what was known: a provider''s retries. Of two copies of an event the first stands, so the other request''s id is only here; deleted after some days.';
+COMMENT ON COLUMN history.repeats.uid IS 'With event_id the event that it told again.';
+
+CREATE INDEX repeats_by_request ON history.repeats (request_id, account_id, received_at);
+CREATE INDEX repeats_by_age ON history.repeats (received_at);
+
 ALTER TABLE history.events ADD COLUMN channel_id bigint GENERATED ALWAYS AS (
     substring(body::json ->> 'source' FROM '^/ingest/[^/]+/([0-9]{1,18})$')::bigint
 ) STORED;
