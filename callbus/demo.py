@@ -51,6 +51,7 @@ async def provision(environment: Mapping[str, str]) -> Demo:
             store = Store(conn, sealer)
             if await conn.fetchval(_SQL.is_empty):
                 await _create(store)
+                await conn.execute(_SQL.enable_partner_channels)
             return await _Description(conn, store, settings.base_url, _last(environment)).write()
     finally:
         await conn.close(timeout=5)

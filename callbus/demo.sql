@@ -1,10 +1,16 @@
--- What the demo account's description reads, and how it ends tokens that nobody knows any more.
+-- What the demo account's description reads, how it ends tokens that nobody knows any more, and what its partner would have said.
 
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtextextended('callbus demo', 0))
 
 -- name: is_empty
 SELECT NOT EXISTS (SELECT FROM directory.accounts)
+
+-- name: enable_partner_channels
+-- As by the partner's own setup; an administrator may write to ingest's schema.
+INSERT INTO ingest.integrations (channel_id, account_id, enabled)
+SELECT channel_id, account_id, true FROM directory.channels WHERE provider = 'partner'
+ON CONFLICT (channel_id) DO NOTHING
 
 -- name: accounts
 SELECT DISTINCT ON (name) name, account_id FROM directory.accounts WHERE name = ANY($1::text[]) ORDER BY name, account_id

@@ -36,7 +36,7 @@ class LocalRun:
 
 @pytest.fixture
 async def run(tmp_path: Path, database_dsn: str) -> LocalRun:
-    await migrate(database_dsn)
+    await migrate(database_dsn, ("routing", "ingest"))
     return LocalRun(tmp_path, database_dsn)
 
 
@@ -77,6 +77,9 @@ async def test_the_demo_account_is_whole_and_its_secrets_work(run: LocalRun, dat
         assert reader.snapshot.users[admin].role == "admin"
         assert reader.snapshot.oauth_clients[made["uapi_user"]["client_id"]].user_id == second
         assert len(reader.snapshot.sip_accounts_of[made["account"]["id"]]) == 3
+    async with connected(database_dsn) as conn:
+        enabled = await conn.fetch("SELECT account_id, channel_id FROM ingest.integrations WHERE enabled")
+        assert [tuple(row) for row in enabled] == [(made["account"]["id"], made["channels"]["partner"]["id"])]
 
 
 async def test_a_second_start_gives_the_same(run: LocalRun, capsys: pytest.CaptureFixture[str]) -> None:
