@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 from aiormq.exceptions import AMQPError
 
-from callbus.cli import accounts, channels, dead, migrate, requests, tokens
+from callbus.cli import accounts, channels, dead, migrate, partners, requests, tokens
 from callbus.cli.environment import Environment, MissingSetting
 from callbus.cli.output import Output
 from shared.errors import CallbusError
@@ -46,13 +46,13 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="callbus",
-        description="Accounts, channels, tokens, requests, dead letters and migrations of a Callbus system.",
+        description="Accounts, channels, partners, tokens, requests, dead letters and migrations of a Callbus system.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (migrate, accounts, channels, tokens, requests, dead):
+    for module in (migrate, accounts, channels, partners, tokens, requests, dead):
         module.add_to(nouns)
     return parser
 
