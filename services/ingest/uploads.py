@@ -1,12 +1,11 @@
 """Reading a request of the channel-key API: its fields into memory, its file straight into the store of recordings."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestPayloadError
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from services.ingest import bodies, metrics
@@ -14,7 +13,7 @@ from services.ingest.door import Seen
 from services.ingest.errors import Incomplete, TooMuch, Unreadable, WrongField
 from services.ingest.providers.channel_key.fields import FILE, canonical
 from services.ingest.settings import Settings
-from shared.http import Problem, read_body
+from shared.http import Problem, body_pieces, read_body
 from shared.recordings import Recordings, RecordingsUnavailable, TooLarge, Upload, audio_type
 
 MAX_PARTS: Final = 400
@@ -54,7 +53,7 @@ async def received(
             await form.discard()
             raise
         return
-    seen.body = body = await read_body(request)
+    seen.body = body = await read_body(request, bodies.MAX_BODY)
     pairs = bodies.pairs_of(body, request.headers.get("Content-Type", "")) if body.strip() else ()
     parsed = canonical(pairs)
     yield Received(parsed.fields, parsed.credentials, body, None)
@@ -74,6 +73,7 @@ class _Form:
         self._has_file = False
         self._upload: Upload | None = None
         self._content_type = ""
+        self._fields_limit = min(settings.body_limit_bytes, bodies.MAX_BODY)
         self._deadline = asyncio.timeout(settings.body_read_seconds)
 
     async def read(self, seen: Seen) -> Received:
@@ -105,12 +105,15 @@ class _Form:
                 await self._recordings.discard(self._upload)
 
     def _refuse_declared(self) -> None:
-        most = self._settings.audio_limit_bytes + self._settings.body_limit_bytes
+        most = self._settings.audio_limit_bytes + self._fields_limit
         if (self._request.content_length or 0) > most:
             raise TooMuch(f"the body is larger than {most / 2**20:.3g} MiB")
 
     async def _parts(self) -> None:
-        pieces = self._pieces()
+        async with aclosing(self._pieces()) as pieces:
+            await self._each_part(pieces)
+
+    async def _each_part(self, pieces: AsyncIterator[Any]) -> None:
         async for part in pieces:
             if not isinstance(part, MultipartSegment):
                 raise Unreadable("the multipart body is broken")
@@ -154,25 +157,25 @@ class _Form:
             self._body += f"{name}: {value}\r\n".encode("latin-1", "replace")
         self._body += b"\r\n" + content + b"\r\n"
 
-    async def _pieces(self) -> AsyncIterator[Any]:
+    async def _pieces(self) -> AsyncGenerator[Any, None]:
         """Yield every part, its content, and None at its end."""
         parser = PushMultipartParser(self._boundary, max_segment_count=MAX_PARTS, header_charset="latin-1")
         taken = 0
         try:
-            async for chunk in self._request.content.iter_any():
-                for piece in parser.parse(chunk):
-                    yield piece
-                taken += len(chunk)
-                if taken - self._file_bytes > self._settings.body_limit_bytes:
-                    raise TooMuch(f"the fields are larger than {self._settings.body_limit_bytes / 2**20:.3g} MiB")
+            async with aclosing(body_pieces(self._request)) as chunks:
+                async for chunk in chunks:
+                    if chunk:  # to the parser, nothing is the end
+                        for piece in parser.parse(chunk):
+                            yield piece
+                    taken += len(chunk)
+                    if taken - self._file_bytes > self._fields_limit:
+                        raise TooMuch(f"the fields are larger than {self._fields_limit / 2**20:.3g} MiB")
             for piece in parser.parse(b""):
                 yield piece
         except ParserLimitReached:
             raise TooMuch(f"more than {MAX_PARTS} parts, or too long a part's header") from None
         except MultipartError as error:
             raise Unreadable(f"the multipart body is broken: {error}") from None
-        except RequestPayloadError as error:
-            raise Unreadable("the body can't be read: its length or encoding is not as declared") from error
         except ConnectionError as error:
             raise Unreadable("the connection broke before the body was complete") from error
 
