@@ -44,9 +44,9 @@ async def read_body(request: web.Request, at_most_bytes: int | None = None) -> b
 
 
 async def body_pieces(request: web.Request) -> AsyncGenerator[bytes, None]:
-    """Yield the body as it comes, decompressed: for what is too large to be held. Limits are the caller's.
+    """Yield the body as it comes, decompressed: for what is too large to be held. No piece is empty.
 
-    Raises `Problem`: 415 for a compression that we don't know, 400 where framing or compression is broken.
+    Limits, of size and of time, are the caller's. Raises `Problem`: 415 for a compression that we don't know, 400 where framing or compression is broken.
     """
     encoding = _encoding(request)
     inflater = _Inflater(encoding) if encoding else None
@@ -98,7 +98,8 @@ class _Inflater:
         pending = True
         while pending and not self._stream.eof:
             found = self._stream.decompress(data, _PIECE_BYTES)
-            yield found
+            if found:
+                yield found
             data = self._stream.unconsumed_tail
             pending = bool(data) or len(found) == _PIECE_BYTES  # a full piece: the stream may hold more of it
         if data or self._stream.unused_data:
