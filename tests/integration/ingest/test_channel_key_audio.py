@@ -1,6 +1,7 @@
 """Recordings that come with a call: kept by their content, linked, and gone without a trace where they are refused."""
 
 import asyncio
+import gzip
 import hashlib
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
@@ -139,6 +140,23 @@ async def test_a_file_that_nobody_chose_is_none(desk: Desk, folder: Path, amqp_u
     (event,) = await published(amqp_url, 1)
     assert event.data.recording is None
     assert files(folder) == set()
+
+
+async def test_a_compressed_form_is_unpacked_and_limits_count_what_it_becomes(
+    desk: Desk, folder: Path, amqp_url: str
+) -> None:
+    async def post(body: bytes, encoding: str) -> Answer:
+        return await desk.post(data=body, headers={**HEADERS, "Content-Encoding": encoding})
+
+    taken = await post(gzip.compress(fields() + file(MP3) + END), "gzip")
+    bomb = await post(gzip.compress(fields() + file(MP3[:100] + bytes(50_000_000)) + END), "gzip")
+    broken = await post(fields() + END, "gzip")
+    unknown = await post(fields() + END, "br")
+
+    assert [answer.status for answer in (taken, bomb, broken, unknown)] == [200, 413, 400, 415]
+    (event,) = await published(amqp_url, 1)
+    assert event.data.recording is not None
+    assert files(folder) == {event.data.recording.key}
 
 
 async def chunked(body: bytes, size: int = 10_000) -> AsyncIterator[bytes]:
