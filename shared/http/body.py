@@ -46,7 +46,8 @@ async def read_body(request: web.Request, at_most_bytes: int | None = None) -> b
 async def body_pieces(request: web.Request) -> AsyncGenerator[bytes, None]:
     """Yield the body as it comes, decompressed: for what is too large to be held. No piece is empty.
 
-    Limits, of size and of time, are the caller's. Raises `Problem`: 415 for a compression that we don't know, 400 where framing or compression is broken.
+    Limits, of size and of time, are the caller's. Raises `Problem`: 415 for a compression that we don't know, 400 where
+    framing or compression is broken.
     """
     encoding = _encoding(request)
     inflater = _Inflater(encoding) if encoding else None
