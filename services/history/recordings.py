@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final, Never
 from uuid import UUID
@@ -28,7 +29,7 @@ from shared.recordings import InvalidLink, Links, NoRecording, Recordings, Recor
 _LINK_LIVES: Final = timedelta(hours=24)
 _HEAD_BYTES: Final = 64
 _STALLED_SECONDS = 60.0
-"""The next quarter of a megabyte is read and taken within this, or the answer is cut off."""
+"""The next piece (256 kB at the most) is read and taken within this, or the answer is cut off."""
 _SWEEP_SECONDS: Final = 3600.0
 _LEFT_OVER_SECONDS: Final = 86400.0
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -190,13 +191,13 @@ async def _stream(
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    pieces = aiter(store.read(key, part.start, part.end))
     try:
-        while left > 0:
-            async with asyncio.timeout(_STALLED_SECONDS):
-                piece = await anext(pieces)
-                await response.write(piece)
-            left -= len(piece)
+        async with aclosing(store.read(key, part.start, part.end)) as pieces:
+            while left > 0:
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    piece = await anext(pieces)
+                    await response.write(piece)
+                left -= len(piece)
     except (StopAsyncIteration, NoRecording, RecordingsUnavailable, TimeoutError) as error:
         log.warning("recording_cut_off", reason=str(error) or type(error).__name__)
         if request.transport is not None:

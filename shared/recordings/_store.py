@@ -7,8 +7,8 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,8 @@ from shared.recordings._keys import INCOMING, is_key, is_upload, key_of, new_upl
 from shared.recordings.errors import NoRecording, RecordingsUnavailable, TooLarge
 
 _HEAD_BYTES: Final = 64
-_READ_BYTES: Final = 256 * 1024
+_DISK_READ_BYTES: Final = 64 * 1024
+_BUCKET_READ_BYTES: Final = 256 * 1024
 _DISK_BUFFER_BYTES: Final = 256 * 1024
 _BUCKET_BUFFER_BYTES: Final = 5 * 1024 * 1024  # the smallest part that S3 takes
 _SCHEMES: Final = frozenset({"local", "s3", "gcs", "azure", "memory"})
@@ -133,19 +134,40 @@ class Recordings:
                 return None
         return Found(meta["size"])
 
-    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield the bytes of a recording from `start` up to, not including, `end`. Raises `NoRecording`."""
+    async def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a recording from `start` up to, not including, `end`; fewer where it is shorter.
+
+        Raises `NoRecording`. Close it where it is not read to its end: a bucket's answer is open until then.
+        """
         if not is_key(key):
             raise NoRecording("this is no key of a recording")
         if start >= end:
             return
         with _failures():
             try:
-                answer = await obstore.get_async(self._store, key, options={"range": (start, end)})
+                pieces = self._from_bucket if self._folder is None else self._from_disk
+                async with aclosing(pieces(key, start, end)) as read:
+                    async for piece in read:
+                        yield piece
             except FileNotFoundError:
                 raise NoRecording("there is no such recording") from None
-            async for chunk in answer.stream(min_chunk_size=_READ_BYTES):
-                yield bytes(chunk)
+
+    async def _from_bucket(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        answer = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        async for piece in answer.stream(min_chunk_size=_BUCKET_READ_BYTES):
+            yield bytes(piece)
+
+    async def _from_disk(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """A piece at a time, so that no file is open while whoever reads it is slow.
+
+        As one stream the library would also read a file that became shorter for ever, waiting for the rest.
+        """
+        for at in range(start, end, _DISK_READ_BYTES):
+            piece_end = min(end, at + _DISK_READ_BYTES)
+            piece = bytes(await obstore.get_range_async(self._store, key, start=at, end=piece_end))
+            yield piece
+            if at + len(piece) < piece_end:
+                return
 
     async def sweep(self, older_than_seconds: float) -> int:
         """Delete uploads that nobody has written to for so long: a process died over them. Return how many."""

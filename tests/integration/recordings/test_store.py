@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -58,6 +59,18 @@ async def test_ranges(store: Recordings) -> None:
 
     for start, end in ((0, 1), (1, 300_001), (len(SOUND) - 1, len(SOUND)), (5, 5), (6, 5)):
         assert await whole(store, key, start, end) == SOUND[start:end]
+
+
+async def test_of_one_that_became_shorter_what_is_left_is_read_and_then_nothing(folder: Path) -> None:
+    store = Recordings.open(folder.as_uri())
+    key = await store.keep(await store.receive(chunks(SOUND), LIMIT), 7, UID)
+    async with aclosing(store.read(key, 0, len(SOUND))) as pieces:
+        first = await anext(pieces)
+        os.truncate(folder / key, 300_001)
+
+        rest = b"".join([piece async for piece in pieces])
+
+    assert first + rest == SOUND[:300_001]
 
 
 async def test_a_head_is_gathered_from_small_chunks_and_nothing_is_a_file_too(store: Recordings) -> None:
