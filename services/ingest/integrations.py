@@ -5,12 +5,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Never
 
+import structlog
+
 from services.ingest.transactions import Transactions
 from shared.db import DatabaseUnavailable, Queries
 from shared.directory import Channel
 
 _SQL: Final = Queries.load(Path(__file__).parent / "sql" / "integrations.sql")
 _INTERVAL_SECONDS: Final = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 class Integrations:
@@ -28,7 +32,9 @@ class Integrations:
                 async with self._transactions.begin() as connection:
                     rows = await connection.fetch(_SQL.enabled)
             except DatabaseUnavailable:
-                pass
+                pass  # what is remembered stays
+            except Exception as error:  # no reason to end the service: the next time may do better
+                log.warning("integrations_unread", reason=type(error).__name__)
             else:
                 self._seen = {row["channel_id"]: True for row in rows}
                 self._all_seen = True
