@@ -15,6 +15,7 @@ from services.history.openapi.common import (
     OUTCOME,
     READING,
     WRONG_PARAMETERS,
+    option,
     page_of,
 )
 from shared.call import State
@@ -30,7 +31,6 @@ from shared.http.openapi import (
     moment,
     nullable,
     obj,
-    query,
     ref,
     segment,
     text,
@@ -89,12 +89,12 @@ def describe(document: Document) -> None:
     filters = (
         LIMIT,
         CURSOR,
-        query("channel_id", ID, "Of this channel."),
-        query("direction", DIRECTION, "In this direction."),
-        query("state", _STATE, "In this state."),
-        query("outcome", OUTCOME, "Ended so."),
+        option("channel_id", ID, "Of this channel."),
+        option("direction", DIRECTION, "In this direction."),
+        option("state", _STATE, "In this state."),
+        option("outcome", OUTCOME, "Ended so."),
     )
-    of_location = query("location_id", ID, "That routing put into this location.")
+    of_location = option("location_id", ID, "That routing put into this location.")
     page = answer(
         "One page, newest first.",
         ref("CallsPage"),
@@ -167,7 +167,7 @@ def _describe_recording(document: Document) -> None:
         description="By a link that we signed (good for a day), or with a token.",
         parameters=[
             segment("uid", text(format="uuid"), "The call."),
-            *(query(name, text(), description) for name, description in link.items()),
+            *(option(name, text(), description) for name, description in link.items()),
             {
                 "name": "Range",
                 "in": "header",

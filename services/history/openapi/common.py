@@ -13,7 +13,6 @@ ID: Final = whole(minimum=1, maximum=BIGGEST)
 ID_IN_PATH: Final = whole(minimum=0, maximum=10**19 - 1)
 """What is no number of up to 19 digits names nothing: 404."""
 DAY_OR_TIME: Final[Json] = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
-DAY_OR_TIME_OR_NONE: Final[Json] = {"type": "string", "anyOf": [*DAY_OR_TIME["anyOf"], {"const": ""}]}
 FREE_TEXT: Final = text(maxLength=1000, pattern=r"^[^\u0000]*$")
 
 READING: Final[Mapping[int, str]] = {
@@ -23,10 +22,16 @@ READING: Final[Mapping[int, str]] = {
 }
 WRONG_PARAMETERS: Final[Mapping[int, str]] = {422: "Some parameters are wrong; every one of them is named."}
 
-LIMIT: Final = query(
+
+def option(name: str, schema: Json, description: str) -> Json:
+    """Return a parameter that may be left out, or be empty."""
+    return query(name, schema, description, allowEmptyValue=True)
+
+
+LIMIT: Final = option(
     "limit", whole(minimum=1, maximum=BIGGEST, default=50), "How many items; more than 500 counts as 500."
 )
-CURSOR: Final = query(
+CURSOR: Final = option(
     "cursor", text(format="cursor"), "The `next` of the page before, as it is, with the other parameters sent again."
 )
 

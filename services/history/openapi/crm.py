@@ -5,13 +5,14 @@ from typing import Final
 from services.history.crm import STATUS
 from services.history.openapi.common import (
     BIGGEST,
-    DAY_OR_TIME_OR_NONE,
+    DAY_OR_TIME,
     DIRECTION,
     FREE_TEXT,
     ID,
     ID_IN_PATH,
     READING,
     WRONG_PARAMETERS,
+    option,
 )
 from shared.http.openapi import (
     BEARER,
@@ -24,7 +25,6 @@ from shared.http.openapi import (
     moment,
     nullable,
     obj,
-    query,
     ref,
     segment,
     text,
@@ -129,26 +129,26 @@ def describe(document: Document) -> None:
 
 def _parameters() -> list[Json]:
     return [
-        query("page", whole(minimum=1, maximum=10**9, default=1), "Which page."),
-        query(
+        option("page", whole(minimum=1, maximum=10**9, default=1), "Which page."),
+        option(
             "per_page", whole(minimum=1, maximum=BIGGEST, default=25), "How many calls; more than 100 counts as 100."
         ),
-        query(
+        option(
             "order_by",
             text(enum=[sign + name for name in _COLUMNS for sign in ("", "-")], default="-start_time"),
             "By which field, with `-` descending; `null` comes last both ways.",
         ),
-        query("q", FREE_TEXT, "Part of either number (as written or E.164) or of the description, in any case."),
-        query("number", FREE_TEXT, "The whole number of either end, in E.164 or as it is written in its country."),
-        query("date_from", DAY_OR_TIME_OR_NONE, "Started then or later."),
-        query("date_to", DAY_OR_TIME_OR_NONE, "Started then or earlier; a day counts to its end."),
-        query("kind", DIRECTION, "In this direction."),
-        query("status", _STATUS, "With this status."),
-        query("voip_id", ID, "Of this channel."),
-        query("client_id", _NUMBER_FROM_0, "With this client."),
-        query("contact_id", _NUMBER_FROM_0, "With this contact."),
-        query("user_id", ID, "Of this user."),
-        query("external_id", FREE_TEXT, "With this key of somebody else's."),
+        option("q", FREE_TEXT, "Part of either number (as written or E.164) or of the description, in any case."),
+        option("number", FREE_TEXT, "The whole number of either end, in E.164 or as it is written in its country."),
+        option("date_from", DAY_OR_TIME, "Started then or later."),
+        option("date_to", DAY_OR_TIME, "Started then or earlier; a day counts to its end."),
+        option("kind", DIRECTION, "In this direction."),
+        option("status", _STATUS, "With this status."),
+        option("voip_id", ID, "Of this channel."),
+        option("client_id", _NUMBER_FROM_0, "With this client."),
+        option("contact_id", _NUMBER_FROM_0, "With this contact."),
+        option("user_id", ID, "Of this user."),
+        option("external_id", FREE_TEXT, "With this key of somebody else's."),
     ]
 
 

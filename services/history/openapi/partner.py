@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.history.openapi.common import BIGGEST, DAY_OR_TIME, DIRECTION, FREE_TEXT, ID
+from services.history.openapi.common import BIGGEST, DAY_OR_TIME, DIRECTION, FREE_TEXT, ID, option
 from shared.http.openapi import PARTNER, Document, Json, answer, array, nullable, obj, query, ref, text, whole
 
 _TAG: Final = "partner API"
@@ -49,11 +49,11 @@ def describe(document: Document) -> None:
             query("salon_id", ID, "The location.", required=True),
             query("date_from", DAY_OR_TIME, "From this day on.", required=True),
             query("date_to", DAY_OR_TIME, "To the end of this day.", required=True),
-            query("phone", FREE_TEXT, "The whole number of the other side."),
-            query("types[]", array(DIRECTION), "In one of these directions."),
-            query("statuses[]", array(_STATUS), "With one of these statuses."),
-            query("page", whole(minimum=1, maximum=10**9, default=1), "Which page."),
-            query("limit", whole(minimum=1, maximum=BIGGEST, default=25), "How many; more than 500 counts as 500."),
+            option("phone", FREE_TEXT, "The whole number of the other side."),
+            option("types[]", array(DIRECTION), "In one of these directions."),
+            option("statuses[]", array(_STATUS), "With one of these statuses."),
+            option("page", whole(minimum=1, maximum=10**9, default=1), "Which page."),
+            option("limit", whole(minimum=1, maximum=BIGGEST, default=25), "How many; more than 500 counts as 500."),
         ],
         security=[both],
         responses={

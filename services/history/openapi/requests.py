@@ -4,12 +4,13 @@ from typing import Final
 
 from services.history.openapi.common import (
     CURSOR,
-    DAY_OR_TIME_OR_NONE,
+    DAY_OR_TIME,
     FREE_TEXT,
     ID,
     LIMIT,
     READING,
     WRONG_PARAMETERS,
+    option,
     page_of,
 )
 from shared.http.openapi import (
@@ -23,7 +24,6 @@ from shared.http.openapi import (
     moment,
     nullable,
     obj,
-    query,
     ref,
     segment,
     text,
@@ -69,11 +69,11 @@ def describe(document: Document) -> None:
         parameters=[
             LIMIT,
             CURSOR,
-            query("date_from", DAY_OR_TIME_OR_NONE, "Received then or later; without an offset in UTC."),
-            query("date_to", DAY_OR_TIME_OR_NONE, "Received then or earlier; a day counts to its end."),
-            query("channel_id", ID, "On this channel."),
-            query("provider", FREE_TEXT, "Of this provider."),
-            query("outcome", _OUTCOME, "With this outcome."),
+            option("date_from", DAY_OR_TIME, "Received then or later; without an offset in UTC."),
+            option("date_to", DAY_OR_TIME, "Received then or earlier; a day counts to its end."),
+            option("channel_id", ID, "On this channel."),
+            option("provider", FREE_TEXT, "Of this provider."),
+            option("outcome", _OUTCOME, "With this outcome."),
         ],
         security=[BEARER],
         responses={

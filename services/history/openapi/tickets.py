@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.history.openapi.common import CURSOR, ID, ID_IN_PATH, LIMIT, READING, WRONG_PARAMETERS, page_of
+from services.history.openapi.common import CURSOR, ID, ID_IN_PATH, LIMIT, READING, WRONG_PARAMETERS, option, page_of
 from shared.http.openapi import (
     BEARER,
     PROBLEM,
@@ -13,7 +13,6 @@ from shared.http.openapi import (
     moment,
     nullable,
     obj,
-    query,
     ref,
     segment,
     text,
@@ -49,9 +48,9 @@ def describe(document: Document) -> None:
         parameters=[
             LIMIT,
             CURSOR,
-            query("assignee", ID, "Of this user."),
-            query("department_id", ID, "In this department."),
-            query("channel_id", ID, "Of calls of this channel."),
+            option("assignee", ID, "Of this user."),
+            option("department_id", ID, "In this department."),
+            option("channel_id", ID, "Of calls of this channel."),
         ],
         security=[BEARER],
         responses={

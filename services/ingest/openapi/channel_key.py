@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from services.ingest.openapi.common import LIMITS
 from services.ingest.providers.channel_key.asked import STATUSES
-from services.ingest.providers.channel_key.fields import MAX_ITEMS
 from shared.http.openapi import TELEPHONY, Document, Json, answer, array, nullable, obj, ref, segment, text, whole
 
 _TAG: Final = "channel-key API"
@@ -42,7 +42,7 @@ _ERRORS: Final = {
     404: "No channel has this key, or the channel has no such call.",
     408: "The body did not arrive in time.",
     413: "The file, or the rest of the body, is too large; or there are too many or too long fields.",
-    415: "`audio_record` is not an mp3, mp4, wav or ogg file.",
+    415: "`audio_record` is not an mp3, mp4, wav or ogg file; or the body is compressed in a way that we don't know.",
     422: "Parameters are missing, exclude each other, or name whom the account does not have.",
     429: "More requests than the channel may send.",
     503: "The database or the store of recordings is away: send it again.",
@@ -59,6 +59,7 @@ def describe(document: Document) -> None:
     )
     document.schemas({"CreateCall": _create(), "UpdateCall": _update(), "TelephonyCall": _call()})
     asked = {"oneOf": [ref("CreateCall"), ref("UpdateCall")]}
+    with_file = {"allOf": [asked, obj({"audio_record": _file()}, optional=("audio_record",))]}
     examples = {"create": {"value": _CREATE}, "update": {"value": _UPDATE}}
     document.operation(
         "POST",
@@ -68,7 +69,7 @@ def describe(document: Document) -> None:
         summary="Create or update a call",
         description="A repeated `create_call` with a known `pbx_call_id` answers with the same call and ticket; "
         "without one, the header `Idempotency-Key` does the same. A call that is over stays over. Lists are written "
-        "`name[]` in forms; an empty list counts as none.",
+        "`name[]` in forms; what is empty counts as left out, a long list (hundreds) is 413.",
         parameters=[
             segment("key", text(minLength=1, maxLength=512), "The channel's key: the credential."),
             {
@@ -81,7 +82,10 @@ def describe(document: Document) -> None:
         body={
             "required": True,
             "content": {
-                "multipart/form-data": {"schema": asked},
+                "multipart/form-data": {
+                    "schema": with_file,
+                    "encoding": {"audio_record": {"contentType": "audio/mpeg, audio/mp4, audio/wav, audio/ogg"}},
+                },
                 "application/json": {"schema": asked, "examples": examples},
                 "application/x-www-form-urlencoded": {"schema": asked},
             },
@@ -95,16 +99,15 @@ def describe(document: Document) -> None:
 
 def _create() -> Json:
     people = {
-        "user_ids": array(_NUMBER, maxItems=MAX_ITEMS, description="Users who see the card. One of these three."),
-        "group_ids": array(_NUMBER, maxItems=MAX_ITEMS),
-        "pbx_user_ids": array(_ID, maxItems=MAX_ITEMS, description="Those of whom nobody is known see no card."),
+        "user_ids": _one_or_more(_NUMBER, "Users who see the card. One of these three."),
+        "group_ids": _one_or_more(_NUMBER),
+        "pbx_user_ids": _one_or_more(_ID, "Those of whom nobody is known see no card."),
     }
     optional = {
         "call_status": {**_STATUS, "default": "ringing"},
         "pbx_call_id": {**_ID, "description": "The PBX's own id of the call."},
         **people,
         "comment": text("Goes to the ticket."),
-        "audio_record": _file(),
     }
     return obj(
         {
@@ -119,6 +122,7 @@ def _create() -> Json:
             **optional,
         },
         optional=tuple(optional),
+        **LIMITS,
         **_at_most_one_of(*people),
     )
 
@@ -130,14 +134,19 @@ def _update() -> Json:
         "user_id": {**_NUMBER, "description": "Gives the call and its ticket to this user. One of this and the next."},
         "pbx_user_id": _ID,
         "comment": text(),
-        "audio_record": _file(),
     }
     return obj(
         {"action": {"const": "update_call"}, "call_status": _STATUS, **optional},
         optional=tuple(optional),
+        **LIMITS,
         oneOf=[{"required": ["call_id"]}, {"required": ["pbx_call_id"]}],
         **_at_most_one_of("user_id", "pbx_user_id"),
     )
+
+
+def _one_or_more(item: Json, description: str = "") -> Json:
+    schema: Json = {"anyOf": [array(item), item]}
+    return {**schema, "description": description} if description else schema
 
 
 def _at_most_one_of(*names: str) -> Json:
@@ -149,7 +158,7 @@ def _file() -> Json:
     return {
         "type": "string",
         "contentMediaType": "application/octet-stream",
-        "description": "mp3, mp4, wav or ogg, in `multipart/form-data` alone.",
+        "description": "mp3, mp4, wav or ogg.",
     }
 
 

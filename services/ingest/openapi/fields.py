@@ -155,7 +155,7 @@ _VOIPNOW: Final = Provider(
     event="The call event that this URL is for.",
 )
 
-_IDS: Final[Json] = {"type": "array", "items": whole(minimum=1, maximum=2**63 - 1), "maxItems": 500}
+_IDS: Final[Json] = {"type": "array", "items": whole(minimum=1, maximum=2**63 - 1)}
 _OUR_FIELDS: Final[Mapping[str, Json]] = {
     "event": text("`ringing`, `answered`, `ended` or `noted`. Another word: `accepted` is false. Required."),
     "call": text("Your id of the call, the same in all its messages. Required. Also `call_id`, `call_key`.", **_ID),
@@ -170,7 +170,7 @@ _OUR_FIELDS: Final[Mapping[str, Json]] = {
     "user": text("PBX subscriber who is addressed."),
     "user_ids": {**_IDS, "description": "Whom to show it to. One of this and the next two; in a form with commas."},
     "group_ids": _IDS,
-    "pbx_user_ids": {"type": "array", "items": text(minLength=1, **_ID), "maxItems": 500},
+    "pbx_user_ids": {"type": "array", "items": text(minLength=1, **_ID)},
     "outcome": text("Of `ended`: `answered`, `busy`, `missed`, `canceled`, `failed`, `unknown`."),
     "cause": text("Your own word for how it ended."),
     "authority": text("`live`, or `record`: told afterwards, and believed before what was told live."),

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from services.ingest.adapter import Adapter, Says
+from services.ingest.openapi.common import EXAMPLE_REQUEST_ID, LIMITS
 from services.ingest.openapi.fields import PROVIDERS, Provider
 from services.ingest.providers import HOOKS as ADAPTERS
 from shared.events import CallAnswered, CallEnded, CallNoted, CallRinging
@@ -35,6 +36,7 @@ _ERRORS: Final = {
     404: "No channel of this provider has this key.",
     408: "The body did not arrive in time.",
     413: "The body is too large, or has too many or too long fields.",
+    415: "The body is compressed with something other than gzip or deflate.",
     422: "What a call needs is missing or can't be used: one entry in `errors` per field.",
     429: "More requests than the channel may send.",
     503: "Not safe: the broker did not confirm in time, or the key can't be looked up now. Send it again.",
@@ -96,6 +98,7 @@ def _fields(provider: Provider) -> Json:
     return {
         "type": "object",
         "properties": dict(provider.fields),
+        **LIMITS,
         **({"required": list(provider.required)} if provider.required else {}),
         **({"anyOf": one_of} if one_of else {}),
     }
@@ -132,10 +135,10 @@ def _answer() -> Json:
         "Accepted; or, with `accepted` false, a kind of event or status that we don't know: kept for when we do.",
         {"oneOf": [ref("HookAccepted"), ref("HookUnrecognised"), ref("HookDryRun")]},
         examples={
-            "accepted": {"accepted": True, "request_id": "c6f0bca04e910cfd35227430b4566ee8", "events": 1},
+            "accepted": {"accepted": True, "request_id": EXAMPLE_REQUEST_ID, "events": 1},
             "unrecognised": {
                 "accepted": False,
-                "request_id": "c6f0bca04e910cfd35227430b4566ee8",
+                "request_id": EXAMPLE_REQUEST_ID,
                 "reason": "unknown status: 'callheld'",
             },
         },

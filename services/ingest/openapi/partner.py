@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
+from services.ingest.openapi.common import LIMITS
 from shared.events import Direction
-from shared.http.openapi import PARTNER, Document, Json, answer, obj, ref, text
+from shared.http.openapi import PARTNER, Document, Json, answer, nullable, obj, ref, text
 
 _TAG: Final = "partner API"
 _PATH: Final = "/voip/integration"
@@ -38,6 +39,7 @@ _ERRORS: Final = {
     404: "No chain has this `crm_token` (documented).",
     408: "The body did not arrive in time.",
     413: "The body is too large, or has too many or too long fields.",
+    415: "The body is compressed with something other than gzip or deflate.",
     422: "Some fields are wrong; every one of them is named.",
     429: "More requests than the chain may send.",
     503: "Not safe now: send it again.",
@@ -73,7 +75,8 @@ def describe(document: Document) -> None:
         tag=_TAG,
         summary="Enable or disable an integration, a phone rings, a call is over",
         description="Repeating a command changes nothing: enabling twice, or a `history` with a `call_id` that was "
-        "told before, is answered in the same way.",
+        "told before, is answered in the same way. Where text is "
+        'expected a number is taken as its text; null and "" count as left out.',
         security=[partner],
         body={
             "required": True,
@@ -102,27 +105,33 @@ def _setup() -> Json:
             "command": {"const": "setup"},
             "type": text(enum=["enable", "disable"]),
             "crm_token": _crm_token(),
-        }
+        },
+        **LIMITS,
     )
 
 
 def _event() -> Json:
-    return obj({"command": {"const": "event"}, **_sides()}, optional=("user",))
+    return obj({"command": {"const": "event"}, **_sides()}, optional=("user",), **LIMITS)
 
 
 def _history() -> Json:
     optional = {
-        "call_id": _short("Id of the call in the PBX."),
-        "status": text(
-            "`success` and `missed` are documented here, the others in the list of calls. Without it `success` where "
-            "`duration` is above 0, else `missed`.",
-            enum=list(_STATUSES),
+        "call_id": nullable(_short("Id of the call in the PBX.")),
+        "status": nullable(
+            text(
+                "`success` and `missed` are documented here, the others in the list of calls. Without it `success` "
+                "where `duration` is above 0, else `missed`.",
+                enum=list(_STATUSES),
+            )
         ),
-        "duration": {"type": "number", "minimum": 0, "maximum": 10**9, "description": "Seconds."},
-        "date": text("Start of the call, ISO 8601.", format="date-time"),
-        "link": text("URL of the recording, `http` or `https`; another is left out."),
+        "duration": nullable({"type": "number", "minimum": 0, "maximum": 10**9, "description": "Seconds."}),
+        "date": nullable(
+            text("Start of the call, ISO 8601, of this century.", format="date-time", pattern=r"^20\d\d-")
+        ),
+        "link": nullable(text("URL of the recording, `http` or `https`; another is left out.")),
     }
-    return obj({"command": {"const": "history"}, **_sides(), **optional}, optional=("user", *optional))
+    sides = _sides()
+    return obj({"command": {"const": "history"}, **sides, **optional}, optional=("user", *optional), **LIMITS)
 
 
 def _sides() -> dict[str, Json]:
@@ -133,7 +142,7 @@ def _sides() -> dict[str, Json]:
         "crm_token": _crm_token(),
         "phone": _short("The other side's number.", pattern=r"\S"),
         "diversion": _short("The company's own number that the call passed through.", pattern=r"\S"),
-        "user": _short("Id or number of the subscriber in the PBX."),
+        "user": nullable(_short("Id or number of the subscriber in the PBX.")),
     }
 
 

@@ -11,7 +11,6 @@ from shared.http.openapi._errors import SCHEMAS
 from shared.http.openapi._parts import HEADERS, Json, ref
 
 VERSION: Final = "1.0.0"
-_UNREADABLE: Final = "Not a request that can be read, or headers over the limits (16 KiB each, 100 in all)."
 BEARER: Final = "bearer"
 QUERY_TOKEN: Final = "query_token"  # noqa: S105 - a scheme's name
 _SECURITY_SCHEMES: Final[Mapping[str, Json]] = {
@@ -85,7 +84,7 @@ class Document:
             **({"description": description} if description else {}),
             **({"parameters": list(parameters)} if parameters else {}),
             **({"requestBody": body} if body else {}),
-            "responses": {str(status): response for status, response in sorted(_with_400(responses).items())},
+            "responses": {str(status): response for status, response in sorted(responses.items())},
             "security": [{name: []} for name in security],
         }
         self._paths.setdefault(path, {})[method.lower()] = described
@@ -129,14 +128,6 @@ def serve(app: web.Application, document: Document) -> None:
         return web.Response(body=body, content_type="application/json")
 
     app.router.add_get("/openapi.json", show)
-
-
-def _with_400(responses: Mapping[int, Json]) -> dict[int, Json]:
-    """Add what HTTP itself refuses, on any path: before its API is known, so in no envelope and with no id."""
-    own = responses.get(400, {})
-    reason = " Or: ".join([*([own["description"]] if own else []), _UNREADABLE])
-    content = {**own.get("content", {}), "application/problem+json": {"schema": ref("Problem")}}
-    return {**responses, 400: {"description": reason, "content": content}}
 
 
 def _schemas_in(value: Any) -> set[str]:

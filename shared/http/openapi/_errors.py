@@ -5,9 +5,11 @@ from typing import Final, NamedTuple
 
 from shared.http.openapi._parts import Json, answer, array, header, obj, ref, text, whole
 
+_NO_HTTP: Final = "Not a request that can be read, or headers over the limits (16 KiB each, 100 in all)."
+
 
 class Errors(NamedTuple):
-    """An API's error answers: `errors({404: "There is no such call."})` are responses by status."""
+    """An API's error answers: `errors({404: "There is no such call."})` are responses by status, 400 among them."""
 
     schema: Json
     content_type: str = "application/json"
@@ -15,6 +17,7 @@ class Errors(NamedTuple):
     """Schemas of the statuses whose body is another."""
 
     def __call__(self, reasons: Mapping[int, str]) -> dict[int, Json]:
+        reasons = {**reasons, 400: f"{reasons[400]} Or: {_NO_HTTP}" if 400 in reasons else _NO_HTTP}
         return {status: self._answer(status, reason) for status, reason in reasons.items()}
 
     def _answer(self, status: int, reason: str) -> Json:
@@ -55,7 +58,7 @@ SCHEMAS: Final[Mapping[str, Json]] = {
             "detail": text("About this request."),
             "code": text("For programs, where there is one: `unauthorized`, `scope`, `unavailable`."),
             "errors": array(_WRONG_FIELD, description="Every wrong field.", minItems=1),
-            "request_id": text("As in `X-Request-Id`; empty where the request could not be read at all."),
+            "request_id": text("As in `X-Request-Id`."),
         },
         optional=("detail", "code", "errors"),
         description="RFC 9457.",
