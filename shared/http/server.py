@@ -55,6 +55,9 @@ class _Protocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError) and (self.transport is None or request.writer.output_size > 0):
+            log.debug("client_gone", remote=request.remote)
+            raise exc
         identity = os.urandom(16).hex()
         log.info(
             "request_unreadable",

@@ -45,6 +45,13 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(bytes(10_000))
+
+
 @pytest.fixture
 def readiness() -> Readiness:
     return Readiness()
@@ -67,6 +74,7 @@ async def port(readiness: Readiness, lines: io.BytesIO) -> AsyncIterator[int]:
     app.router.add_post("/hooks/supervoip/{key}", echo)
     app.router.add_post("/voip/echo", echo)
     app.router.add_get("/stream", stream)
+    app.router.add_get("/endless", endless)
     async with serving(app, SETTINGS) as port:
         yield port
 
@@ -399,3 +407,15 @@ async def _raw(client: aiohttp.ClientSession, request_bytes: bytes) -> bytes:
     body = await asyncio.wait_for(reader.read(4096), 5)
     writer.close()
     return head + body
+
+
+async def test_a_client_that_leaves_before_the_end_of_its_answer_is_no_failure(port: int, lines: io.BytesIO) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readexactly(100)
+    writer.transport.abort()
+
+    async with asyncio.timeout(20):
+        while b'"client_gone"' not in lines.getvalue():
+            await asyncio.sleep(0.01)
+    assert b"request_unreadable" not in lines.getvalue()
