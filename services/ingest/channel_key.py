@@ -13,7 +13,7 @@ from services.ingest import metrics
 from services.ingest.door import PARTS, POOL, Seen, arrival_of, guarded, throttle
 from services.ingest.errors import Incomplete, WrongField
 from services.ingest.intake import request_of
-from services.ingest.keyed_calls import KeyedCalls, Known, Stored
+from services.ingest.keyed_calls import MAX_EVENTS, KeyedCalls, Known, Stored
 from services.ingest.keyed_rules import Saying, has_unmapped, hash_of, tell, unknown_people
 from services.ingest.outbox import Outbox
 from services.ingest.providers.channel_key import ADAPTER
@@ -31,7 +31,7 @@ from shared import clock, logging
 from shared.bus import Publisher
 from shared.call import Call
 from shared.db import DatabaseUnavailable
-from shared.directory import Channel
+from shared.directory import Channel, DirectoryUnavailable
 from shared.directory.snapshot import Snapshot
 from shared.events import Recording
 from shared.http import Problem, cancel, run_in_background
@@ -103,8 +103,11 @@ async def _directory(request: web.Request, channel: Channel, asked: Create | Upd
     """Return the directory in which everyone is whom `asked` names. Raises `Incomplete` where somebody is not."""
     reader = request.app[DIRECTORY]
     directory = reader.snapshot
-    if unknown_people(channel, asked, directory) or has_unmapped(channel, asked, directory):
+    if unknown_people(channel, asked, directory):
         directory = await reader.refresh()  # perhaps made a moment ago
+    elif has_unmapped(channel, asked, directory):
+        with suppress(DirectoryUnavailable):  # whom nobody is mapped to is no fault
+            directory = await reader.refresh()
     wrong = unknown_people(channel, asked, directory)
     if wrong:
         raise Incomplete(wrong)
@@ -140,6 +143,8 @@ async def _call(calls: KeyedCalls, channel: Channel, asked: Create | Update, key
 def _there(known: Known | None) -> Known:
     if known is None:
         raise Problem(404, detail="this channel has no such call", code="unknown_call")
+    if known.events >= MAX_EVENTS:
+        raise Problem(422, detail=f"more than {MAX_EVENTS} requests about one call", code="too_many_requests_of_call")
     return known
 
 

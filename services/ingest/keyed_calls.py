@@ -18,6 +18,9 @@ SQL: Final = Queries.load(Path(__file__).parent / "sql" / "channel_key.sql")
 DUE_SECONDS: Final = 5.0
 """How long an event may be unconfirmed before it is published again."""
 
+MAX_EVENTS: Final = 1000
+"""More are not taken about one call: each request folds them all."""
+
 _GREATEST_NUMBER: Final = 2**63 - 1
 
 
@@ -29,6 +32,8 @@ class Known(NamedTuple):
     ticket_number: int
     pbx_call_id: str | None
     pbx_user_id: str | None = None
+    events: int = 0
+    """How many it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 -- name: find_by_uid
-SELECT uid, call_number, ticket_number, pbx_call_id, pbx_user_id
-FROM ingest.calls WHERE uid = $1 AND account_id = $2 AND channel_id = $3
+SELECT uid, call_number, ticket_number, pbx_call_id, pbx_user_id,
+    (SELECT count(*) FROM ingest.call_events e WHERE e.uid = c.uid) AS events
+FROM ingest.calls c WHERE uid = $1 AND account_id = $2 AND channel_id = $3
 
 -- name: find_by_number
-SELECT uid, call_number, ticket_number, pbx_call_id, pbx_user_id
-FROM ingest.calls WHERE call_number = $1 AND account_id = $2 AND channel_id = $3
+SELECT uid, call_number, ticket_number, pbx_call_id, pbx_user_id,
+    (SELECT count(*) FROM ingest.call_events e WHERE e.uid = c.uid) AS events
+FROM ingest.calls c WHERE call_number = $1 AND account_id = $2 AND channel_id = $3
 
 -- name: take_numbers
 SELECT nextval('ingest.call_numbers') AS call_number, nextval('ingest.ticket_numbers') AS ticket_number
