@@ -13,7 +13,7 @@ from aiohttp import web
 
 from services.history.asking import Query
 from services.history.bodies import Body
-from services.history.paging import as_json, page, read_cursor, read_limit, read_number
+from services.history.paging import as_json, page, read_cursor, read_limit, read_number, read_time
 from services.history.reading import READER, Newest, Row
 from services.history.recordings import ADDRESSES, Addresses
 from services.history.stored import CallStory, read
@@ -216,8 +216,5 @@ def _place(row: Row) -> tuple[object, ...]:
 
 
 def _read_place(parts: list[str]) -> tuple[datetime, int]:
-    moment, id_ = parts
-    at = datetime.fromisoformat(moment)
-    if at.tzinfo is None:
-        raise ValueError("no time of ours")
-    return at, read_number(id_)
+    started_at, id_ = parts
+    return read_time(started_at), read_number(id_)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -26,14 +26,15 @@ def read_limit(query: Query) -> int:
 def read_cursor(query: Query, read: Callable[[list[str]], T]) -> T | None:
     """Return the place behind which the page begins, None for the first page.
 
-    `read` makes it of the parts that `page` was given, as text, and raises `ValueError` for what it never gave.
+    `read` makes it of the parts that `page` was given, as text. For what it never gave it raises `ValueError` or
+    `OverflowError`.
     """
     text = query.text("cursor")
     if text is None:
         return None
     try:
         return read(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" "))
-    except (ValueError, binascii.Error):
+    except (ValueError, OverflowError):
         query.wrong("cursor", "is not one that we gave")
         return None
 
@@ -44,6 +45,14 @@ def read_number(text: str) -> int:
     if not 0 < number < 2**63:
         raise ValueError("no number of ours")
     return number
+
+
+def read_time(text: str) -> datetime:
+    """Return a moment as a column holds it. Raises `ValueError`, `OverflowError`."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("no time of ours")
+    return at.astimezone(UTC)
 
 
 def page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -277,6 +278,26 @@ async def test_one_call_comes_with_every_event_and_the_providers_own_words(api: 
         else:
             assert entry["raw"]["body"] == raw.unpack().decode()
         assert "raw" not in entry["data"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        " ",
+        "2026-03-02T09:15:04+00:00",
+        "2026-03-02T09:15:04+00:00 1 1",
+        "2026-03-02T09:15:04 1",
+        "yesterday 1",
+        "2026-03-02T09:15:04+00:00 0",
+        "2026-03-02T09:15:04+00:00 9223372036854775808",
+        "0001-01-01T00:00:00+14:00 1",
+        "9999-12-31T23:59:59-12:00 1",
+    ],
+)
+async def test_a_cursor_that_we_never_gave_is_named(api: Api, place: str) -> None:
+    cursor = base64.urlsafe_b64encode(place.encode()).decode()
+    status, body, _ = await api.get(f"/api/v1/calls?cursor={cursor}")
+    assert (status, body.get("errors")) == (422, [{"field": "cursor", "detail": "is not one that we gave"}])
 
 
 async def test_the_list_of_api_v1_goes_on_from_its_cursor(api: Api) -> None:
