@@ -82,6 +82,7 @@ async def _add_channel(
 
 
 def settings(amqp_url: str, dsn: str, data_dir: Path, **more: Any) -> Settings:
+    data_dir.mkdir(exist_ok=True)
     link_key = data_dir / "link.key"
     link_key.write_text("the key that signs links, of the tests")
     values = {
