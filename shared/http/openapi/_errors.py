@@ -73,7 +73,7 @@ SCHEMAS: Final[Mapping[str, Json]] = {
             "errors": array(
                 obj(
                     {
-                        "code": text("For programs: a word such as `unknown_key` or `unknown_call`, or the status in one word."),
+                        "code": text("For programs: `unknown_key`, `unknown_call`, ..., or the status as one word."),
                         "title": text("The status in words."),
                         "details": text(),
                     }
