@@ -189,6 +189,17 @@ def messages(events: Sequence[Told]) -> list[Message]:
     return [Message("calls", event.routing_key, event.to_json(), str(event.id)) for event in events]
 
 
+async def rows_read(connection: Any, query: str, *arguments: object) -> float:
+    """Return how many rows of any table the database looked at to answer."""
+    (plan,) = orjson.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *arguments))
+
+    def below(node: dict[str, Any]) -> float:
+        rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if "Relation Name" in node else 0
+        return float(rows * node["Actual Loops"] + sum(below(each) for each in node.get("Plans", [])))
+
+    return below(plan["Plan"])
+
+
 async def stored_events(connection: Any) -> dict[Any, bytes]:
     """Return the message of every event in the database by id."""
     rows = await connection.fetch("SELECT id, body, raw FROM history.events")

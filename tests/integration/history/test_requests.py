@@ -41,7 +41,7 @@ from shared.events import (
 from shared.events.ids import call_uid
 from shared.http import serving
 from shared.secrets import hash_token
-from tests.integration.history.support import histories, seed, send, until
+from tests.integration.history.support import histories, rows_read, seed, send, until
 from tests.support.histories import NOON, Told
 
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -710,14 +710,3 @@ async def test_no_question_reads_every_event(
     assert await rows_read(admin, SQL.newest_repeated, *page) < 10
     assert await rows_read(admin, SQL.latest_accepted.format(shown=SHOWN, whose=OURS), 1, "always", None) < 10
     await admin.execute("RESET plan_cache_mode")
-
-
-async def rows_read(connection: asyncpg.Connection[Any], query: str, *arguments: object) -> float:
-    """Return how many rows of any table the database looked at to answer."""
-    (plan,) = orjson.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *arguments))
-
-    def below(node: dict[str, Any]) -> float:
-        rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if "Relation Name" in node else 0
-        return float(rows * node["Actual Loops"] + sum(below(each) for each in node.get("Plans", [])))
-
-    return below(plan["Plan"])

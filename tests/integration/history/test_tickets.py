@@ -12,12 +12,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from services.history.reading import SQL
 from services.history.rebuild import rebuild
 from services.history.stored import read
 from services.history.writer import Writer
 from shared.call import Call
 from shared.events import Authority, Direction, Outcome
-from tests.integration.history.support import Api
+from tests.integration.history.support import Api, rows_read
 from tests.support.histories import NOON, Story, Told
 
 
@@ -198,6 +199,21 @@ async def test_every_filter_finds_its_tickets_and_only_those(api: Api) -> None:
     }.items():
         status, body, _ = await api.get(f"/api/v1/tickets?{query}")
         assert (status, [item["id"] for item in body["items"]]) == (200, numbers), query
+
+
+async def test_an_agents_few_tickets_are_found_among_those_of_everybody(
+    admin: asyncpg.Connection[Any], writer: Writer
+) -> None:
+    await admin.execute(
+        "WITH calls AS (INSERT INTO history.calls (uid, account_id, started_at, events)"
+        " SELECT gen_random_uuid(), 1, now(), 1 FROM generate_series(1, 20000) RETURNING id, uid)"
+        " INSERT INTO history.tickets (uid, account_id, id, channel_id, assignee) SELECT uid, 1, id, 1, 1 FROM calls"
+    )
+    await store(writer, told(9001, assignee=2).events)
+    await admin.execute("VACUUM ANALYZE history.tickets, history.calls")
+
+    for assignee in (2, 3):
+        assert await rows_read(admin, SQL.list_tickets, 1, None, None, assignee, None, None, 50) < 10
 
 
 async def test_every_wrong_parameter_is_named(api: Api) -> None:

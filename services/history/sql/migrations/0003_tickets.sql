@@ -17,5 +17,8 @@ COMMENT ON COLUMN history.tickets.assignee IS 'The user whose call it is.';
 COMMENT ON COLUMN history.tickets.updated_at IS 'Our clock when an event last changed the call.';
 
 CREATE INDEX tickets_by_id ON history.tickets (account_id, id DESC, uid DESC);
+-- Whose inbox it is is asked most, and most have few.
+CREATE INDEX tickets_by_assignee ON history.tickets (account_id, assignee, id DESC, uid DESC)
+    WHERE assignee IS NOT NULL;
 
 COMMENT ON COLUMN history.calls.ticket_number IS 'Number of the ticket, where an API answered with one.';
