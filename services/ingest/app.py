@@ -14,6 +14,7 @@ from services.ingest.intake import Intake
 from services.ingest.limits import TokenBuckets
 from services.ingest.rejected import Rejected
 from services.ingest.settings import Settings
+from services.ingest.stray import keep_strays
 from shared.bus import Broker
 from shared.db import migrations, opened_pool
 from shared.directory import DirectoryReader, Part
@@ -72,6 +73,7 @@ def build(settings: Settings) -> web.Application:
                 await cancel(task)
 
     app.cleanup_ctx.append(background)
+    app.middlewares.append(keep_strays)
     hooks.add_routes(app)
     channel_key.add_to(app, settings, publisher)
     partner.add_routes(app)

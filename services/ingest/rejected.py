@@ -5,6 +5,7 @@ correct. Refusals of which one looks like the next (unknown keys, floods) are ke
 """
 
 import hashlib
+import re
 import time
 from typing import Final, Literal, NamedTuple
 from uuid import uuid4
@@ -25,10 +26,12 @@ from shared.http import request_id
 
 log = structlog.get_logger(__name__)
 
-_ALIKE: Final = frozenset({401, 403, 404, 413, 429})
+_ALIKE: Final = frozenset({401, 403, 404, 405, 413, 429})
 _HEADERS: Final = ("Content-Type", "Content-Length", "Content-Encoding", "User-Agent", "Accept", "X-Forwarded-For")
 _LONGEST_HEADER: Final = 200
 _LONGEST_REASON: Final = 1000
+_LONGEST_PATH: Final = 500
+_MAYBE_KEY: Final = re.compile(r"(?<=/@)[^/]+|(?<=/)[^/@][^/]{11,}")
 _PLAIN_PARTS: Final = frozenset({"event"})
 """What a path may name that is no credential; everything else in it is taken for one."""
 
@@ -151,12 +154,18 @@ def _without(credentials: tuple[str, ...], text: str) -> str:
 
 def _public_path(request: web.Request) -> str:
     """Return the path, what may be a key in it replaced by the first eight digits of its hash."""
-    path = template.canonical if (template := request.match_info.route.resource) is not None else ""
+    template = request.match_info.route.resource
+    if template is None:  # nobody can tell what is where
+        return bodies.clean(_MAYBE_KEY.sub(lambda found: _digest(found[0]), request.path))[:_LONGEST_PATH]
+    path = template.canonical
     for name, value in request.match_info.items():
-        if name not in _PLAIN_PARTS:
-            value = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:8]
-        path = path.replace(f"{{{name}}}", bodies.clean(value)[:_LONGEST_HEADER])
+        shown = bodies.clean(value)[:_LONGEST_HEADER] if name in _PLAIN_PARTS else _digest(value)
+        path = path.replace(f"{{{name}}}", shown)
     return path
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def printable(text: str) -> str:

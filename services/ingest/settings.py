@@ -14,7 +14,7 @@ class Settings(ServiceSettings):
     channel_rate_per_second: float = Field(default=200.0, gt=0, description="Requests taken from a channel, sustained.")
     channel_rate_burst: int = Field(default=1000, gt=0, description="Requests taken from a channel at once.")
     rejected_per_minute: int = Field(
-        default=10, gt=0, description="Refusals that need no look (404, 413, 429) kept per address and channel."
+        default=10, gt=0, description="Refusals alike (401, 403, 404, 405, 413, 429) kept per address and channel."
     )
     rejected_body_bytes: int = Field(default=16 * 1024, gt=0, description="How much of a refused body is kept.")
     audio_limit_bytes: int = Field(default=40 * MIB, gt=0, description="Largest recording that is taken; more is 413.")

@@ -73,6 +73,41 @@ async def test_a_path_is_kept_without_any_key(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "status", "kept"),
+    [
+        ("POST", f"/hooks/superviop/{SECRET}", 404, f"/hooks/superviop/{digest(SECRET)}"),
+        ("POST", f"/hooks/supervoip/{SECRET}/more", 404, f"/hooks/supervoip/{digest(SECRET)}/more"),
+        ("POST", f"/api/v2/telephony/call/@{SECRET}", 404, f"/api/v2/telephony/call/@{digest(SECRET)}"),
+        ("POST", "/api/v2/telephony/call/@short", 404, f"/api/v2/telephony/call/@{digest('short')}"),
+        ("PUT", f"/hooks/supervoip/{SECRET}", 405, f"/hooks/supervoip/{digest(SECRET)}"),
+        ("GET", "/voip/integration", 405, "/voip/integration"),
+        ("POST", f"/hooks/{SECRET}%00%ff", 404, None),
+        ("POST", "/hooks/" + "a/" * 2000, 404, None),
+    ],
+)
+async def test_what_reaches_no_api_is_kept_too_without_what_may_be_a_key(
+    client: aiohttp.ClientSession, amqp_url: str, method: str, path: str, status: int, kept: str | None
+) -> None:
+    async with client.request(method, f"{path}?token={SECRET}", data=CALL) as answer:
+        assert answer.status == status
+        told = answer.headers["X-Request-Id"]
+
+    event = await one(amqp_url)
+    assert (event.subject, event.account, event.data.provider, event.data.status) == (told, 0, "unknown", status)
+    assert SECRET.encode() not in event.to_json()
+    assert len(event.data.path) <= 500
+    if kept is not None:
+        assert event.data.path == kept
+
+
+async def test_what_is_no_providers_request_is_not_kept(client: aiohttp.ClientSession, amqp_url: str) -> None:
+    for path in ("/", "/favicon.ico", "/healthz", "/api/v1/admin/nothing"):
+        await post(client, path)
+
+    assert await rejected(amqp_url) == []
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         {"json": {**CALL, "crm_token": SECRET}},
@@ -136,7 +171,7 @@ async def test_reasons_and_words_that_no_database_takes_are_kept_all_the_same(
     assert event.data.raw.unpack() == b"\x00\xff\xfe"
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 413, 429])
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 429])
 async def test_what_looks_alike_is_kept_ten_times_and_counted_beyond(
     client: aiohttp.ClientSession, amqp_url: str, status: int
 ) -> None:
