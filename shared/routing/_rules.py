@@ -129,14 +129,15 @@ def _by_line(case: Case, name: str) -> Found | None:
 def _lines(case: Case, name: str) -> list[Line]:
     """Return the surest rows with a user that `name` may mean: several only where nothing tells them apart.
 
-    Two PBXs of one account may both have a 101: those of the call's channel, or of none, go before those of another.
+    Two PBXs of one account may both have a 101: those of the call's channel, or of none, go before those of another,
+    and where they are nobody's (a queue) no other PBX's is meant.
     """
     lines = case.directory.lines.get((case.channel.account_id, name), ())
-    used = [line for line in lines if line.row.user_id is not None]
+    own = [line for line in lines if line.row.channel_id in (None, case.channel.id)]
+    used = [line for line in own or lines if line.row.user_id is not None]
 
-    def remoteness(line: Line) -> tuple[bool, int, bool]:
-        channel_id = line.row.channel_id
-        return channel_id not in (None, case.channel.id), line.order, channel_id is None
+    def remoteness(line: Line) -> tuple[int, bool]:
+        return line.order, line.row.channel_id is None
 
     nearest = min(map(remoteness, used), default=None)
     return [line for line in used if remoteness(line) == nearest]

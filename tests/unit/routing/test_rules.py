@@ -383,6 +383,19 @@ def test_an_extension_of_another_pbx_gives_way_to_one_of_none() -> None:
     assert decide(call(VIP, leg="1"), directory, MONDAY_NOON).audience == (ANNA,)
 
 
+@pytest.mark.parametrize("channel_id", [FRONT, None])
+def test_a_queue_of_the_calls_pbx_is_not_the_phone_that_another_pbx_has_under_its_number(
+    channel_id: int | None,
+) -> None:
+    queue = Extension(id=1, account_id=1, kind="queue", number="1*600", short="600", channel_id=channel_id)
+    phone = Extension(id=2, account_id=1, kind="phone", number="2*600", short="600", user_id=ANNA, channel_id=VIP)
+
+    directory = world(extensions=(queue, phone))
+
+    assert decide(call(FRONT, leg="600", did=NUMBER), directory, MONDAY_NOON).audience == (PIOTR, MARIA)
+    assert decide(call(VIP, leg="600"), directory, MONDAY_NOON).audience == (ANNA,)
+
+
 def test_one_number_is_written_differently_in_two_countries() -> None:
     channels = (
         Channel(id=1, account_id=1, provider="telecube", name="Poland", country="PL"),
