@@ -132,7 +132,7 @@ def _request() -> Json:
             "content_type": text(),
             "status": whole("What was answered.", minimum=100, maximum=599),
             "outcome": _OUTCOME,
-            "reason": nullable(text("Why it was not accepted.")),
+            "reason": nullable(text("Why it was not accepted, or told nothing new.")),
             "events": array(event, description="What came of it."),
             "call_uid": nullable(text("The call of the first event.", format="uuid")),
             "encoding": text("`base64` where the body is no text.", enum=["text", "base64"]),
