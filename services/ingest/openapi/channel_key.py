@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.ingest.openapi.common import LIMITS
+from services.ingest.openapi.common import LIMITS, NOT_BLANK
 from services.ingest.providers.channel_key.asked import STATUSES
 from shared.http.openapi import TELEPHONY, Document, Json, answer, array, nullable, obj, ref, segment, text, whole
 
@@ -116,7 +116,7 @@ def _create() -> Json:
             "phone": {
                 "type": ["string", "integer"],
                 "maxLength": 255,
-                "pattern": r"\S",
+                "pattern": NOT_BLANK,
                 "description": "The customer's number in both directions.",
             },
             **optional,
@@ -130,7 +130,7 @@ def _create() -> Json:
 def _update() -> Json:
     optional = {
         "call_id": whole("The number that `create_call` answered. Exactly one of this and the next.", minimum=0),
-        "pbx_call_id": {**_ID, "minLength": 1, "pattern": r"\S"},
+        "pbx_call_id": {**_ID, "minLength": 1, "pattern": NOT_BLANK},
         "user_id": {**_NUMBER, "description": "Gives the call and its ticket to this user. One of this and the next."},
         "pbx_user_id": _ID,
         "comment": text(),

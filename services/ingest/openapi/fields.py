@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from services.ingest.openapi.common import NOT_BLANK
 from shared.http.openapi import Json, text, whole
 
 _ID: Final[Mapping[str, Any]] = {"maxLength": 255}
-_NOT_BLANK: Final[Mapping[str, Any]] = {"pattern": r"\S"}
+_NOT_BLANK: Final[Mapping[str, Any]] = {"pattern": NOT_BLANK}
 
 
 class Provider(NamedTuple):

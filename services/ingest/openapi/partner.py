@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from services.ingest.openapi.common import LIMITS
+from services.ingest.openapi.common import LIMITS, NOT_BLANK
 from shared.events import Direction
 from shared.http.openapi import PARTNER, Document, Json, answer, nullable, obj, ref, text
 
@@ -140,8 +140,8 @@ def _sides() -> dict[str, Json]:
             "Cards are shown for `incoming` alone (documented).", enum=[direction.value for direction in Direction]
         ),
         "crm_token": _crm_token(),
-        "phone": _short("The other side's number.", pattern=r"\S"),
-        "diversion": _short("The company's own number that the call passed through.", pattern=r"\S"),
+        "phone": _short("The other side's number.", pattern=NOT_BLANK),
+        "diversion": _short("The company's own number that the call passed through.", pattern=NOT_BLANK),
         "user": nullable(_short("Id or number of the subscriber in the PBX.")),
     }
 

@@ -97,6 +97,12 @@ def test_there_is_an_end_to_lists() -> None:
         asked(user_ids=list(range(MAX_ITEMS + 1)))
 
 
+def test_a_number_may_have_a_zero_behind_its_point() -> None:
+    assert asked(user_ids=[1.0, "2.000"]) == asked(user_ids=[1, 2])
+    whole, pointed = (read(canonical({**UPDATE, "call_id": number}.items()).fields) for number in (4101, 4101.0))
+    assert whole == pointed
+
+
 STATUSES = "call_status is one of ringing, in-progress, canceled, missed, failed, answered, busy"
 
 

@@ -28,8 +28,9 @@ _DIRECTIONS: Final[Mapping[str, Direction]] = {
     "out": Direction.OUTGOING,
 }
 _LONGEST_ID: Final = 255
-_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-_CALL_NUMBER = re.compile(r"\d{1,40}", re.ASCII)
+# Who knows one kind of number alone writes 4101 as 4101.0 in JSON.
+_NUMBER = re.compile(r"(\d{1,18})(?:\.0{1,9})?", re.ASCII)
+_CALL_NUMBER = re.compile(r"(\d{1,40})(?:\.0{1,9})?", re.ASCII)
 
 
 class Create(NamedTuple):
@@ -140,17 +141,19 @@ class _Form:
         text = self.fields.get(name, "").strip()
         if not text:
             return None
-        if pattern.fullmatch(text) is None:
+        found = pattern.fullmatch(text)
+        if found is None:
             self.note(name, "is a number")
             return None
-        return int(text)
+        return int(found[1])
 
     def numbers(self, name: str) -> tuple[int, ...]:
-        items = self._items(name)
-        if not all(_NUMBER.fullmatch(item) for item in items):
+        found = [_NUMBER.fullmatch(item) for item in self._items(name)]
+        numbers = [int(each[1]) for each in found if each is not None]
+        if len(numbers) < len(found):
             self.note(name, "is a list of numbers")
             return ()
-        return tuple(dict.fromkeys(int(item) for item in items))
+        return tuple(dict.fromkeys(numbers))
 
     def texts(self, name: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self._short(name, item) for item in self._items(name)))
