@@ -9,7 +9,7 @@ from aiohttp import web
 
 from services.history import api, crm, openapi, partner_list, recordings, tickets
 from services.history.consumer import Consumer
-from services.history.reading import READER, Reader
+from services.history.reading import READER, Reader, reading_pool
 from services.history.requests import api as requests
 from services.history.requests import keeper, operators
 from services.history.requests.store import REQUESTS, Requests
@@ -50,9 +50,7 @@ def create(settings: Settings) -> web.Application:
         dsn = settings.postgres_dsn.get_secret_value()
         async with (
             opened_pool(dsn, application_name="callbus history") as writing,
-            opened_pool(
-                dsn, application_name="callbus history api", command_timeout_seconds=settings.history_read_seconds
-            ) as reading,
+            reading_pool(dsn, at_most_seconds=settings.history_read_seconds) as reading,
         ):
             database = Database(writing, "history")
             directory = DirectoryReader(

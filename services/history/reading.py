@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import asyncpg
 from aiohttp import web
 
 from services.history.bodies import Body
-from shared.db import Queries
+from shared.db import Queries, opened_pool
 from shared.db.database import Database
 from shared.db.errors import database_errors
 
@@ -75,6 +76,17 @@ class Tickets:
     department_id: int | None = None
     channel_id: int | None = None
     limit: int = 50
+
+
+def reading_pool(dsn: str, *, at_most_seconds: float) -> AbstractAsyncContextManager[asyncpg.Pool[Any]]:
+    """Return the connections that answers are read over, for the time of a block; a longer query is given up.
+
+    Of a statement that it runs often the server comes to use one plan for all arguments. Where filters are left out,
+    that plan reads the whole account for every page.
+    """
+    return opened_pool(
+        dsn, application_name="callbus history api", command_timeout_seconds=at_most_seconds, custom_plans=True
+    )
 
 
 class Reader:

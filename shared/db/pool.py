@@ -21,13 +21,15 @@ async def create_pool(
     max_size: int = 10,
     command_timeout_seconds: float = 30.0,
     lock_timeout_seconds: float = 10.0,
+    custom_plans: bool = False,
     init: Callable[[Any], Coroutine[Any, Any, None]] | None = None,
 ) -> asyncpg.Pool[asyncpg.Record]:
     """Return a pool whose connections carry `application_name` (shown by `pg_stat_activity`).
 
     With `min_size` 0 no connection is opened here, so a service starts while its database is away.
     `command_timeout_seconds` bounds every query on our side (a half-open connection included); the server gives up at
-    the same time, so that an abandoned statement holds no lock. `init` is called with every new connection.
+    the same time, so that an abandoned statement holds no lock. With `custom_plans` every statement is planned for its
+    arguments each time: for those with filters that may be NULL. `init` is called with every new connection.
     """
     return await asyncpg.create_pool(
         dsn,
@@ -41,6 +43,7 @@ async def create_pool(
             "statement_timeout": _milliseconds(command_timeout_seconds),
             "lock_timeout": _milliseconds(lock_timeout_seconds),
             "idle_in_transaction_session_timeout": "60000",
+            "plan_cache_mode": "force_custom_plan" if custom_plans else "auto",
         },
     )
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.history.reading import reading_pool
 from shared.call import Call
 from shared.events import Authority, Outcome
 from tests.integration.history.support import Api
@@ -313,6 +314,14 @@ async def test_the_list_of_api_v1_goes_on_from_its_cursor(api: Api) -> None:
         cursor = f"&cursor={body['next']}"
     assert len(seen) == len(set(seen)) == 23 - sum(Call.of(call).deleted for call in traffic(23))
     assert seen == sorted(seen, reverse=True)
+
+
+async def test_every_question_is_planned_for_what_it_asks_and_never_for_all_filters_at_once(dsn: str) -> None:
+    # One plan for all reads every call that is newer than the page. When the server comes to prefer it depends on what
+    # was asked before on the same connection, so that it was told is all that can be tested.
+    async with reading_pool(dsn, at_most_seconds=60) as pool:
+        for _ in range(2):  # also where a connection comes back
+            assert await pool.fetchval("SHOW plan_cache_mode") == "force_custom_plan"
 
 
 async def test_readiness_names_what_is_wrong_and_what_is_well(api: Api) -> None:
