@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from services.ingest.adapter import Mapped
-from services.ingest.errors import Misconfigured, Refused
+from services.ingest.errors import Incomplete, Misconfigured, Refused
 from services.ingest.intake import Arrival, Intake
 from services.ingest.providers import BY_NAME
 from services.ingest.providers.generic import reading, schema
@@ -145,6 +145,57 @@ def test_a_name_finds_its_value_however_it_is_nested(sent: dict[str, Any], expec
     mapping = {"fields": {"event": "e", "call": ["a.b.c", "d.0"]}}
 
     assert read({"e": "ringing", **sent}, channel(mapping=mapping)).events[0].data.call_key == expected
+
+
+def read_form(form: str, on: Channel | None = None) -> Mapped:
+    arrival = Arrival("POST", "", "application/x-www-form-urlencoded", form.encode(), AT, "request-1", None)
+    return Intake(Silent(), settings()).read(arrival, BY_NAME["generic"], on or channel())
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("user_ids=3,4", (3, 4)),
+        ("user_ids[]=3&user_ids[]=4", (3, 4)),
+        ("user_ids[0]=3&user_ids[1]=4", (3, 4)),
+        ("user_ids%5B0%5D=3&user_ids%5B7%5D=4", (3, 4)),
+        ("user_ids[0]=3&user_ids[1]=", (3,)),
+        ("user_ids=[3, 4]", (3, 4)),
+        ("user_ids=[]", ()),
+        ("user_ids[]=[]", ()),
+        ("user_ids=", None),
+        ("user_ids[]=", None),
+    ],
+)
+def test_whom_a_form_addresses_however_it_writes_a_list(form: str, expected: tuple[int, ...] | None) -> None:
+    nested = channel(mapping={"fields": {"event": "event", "call": "call", "user_ids": "to.ids"}})
+
+    assert read_form(f"event=ringing&call=c&{form}").events[0].data.user_ids == expected
+    assert read_form(f"event=ringing&call=c&{form.replace('user_ids', 'to[ids]')}", nested).events[0].data.user_ids == (
+        expected
+    )
+
+
+@pytest.mark.parametrize("form", ["user_ids[0]=3&user_ids[1]=x", "user_ids[0]={}", "user_ids[]=3&group_ids[0]=4"])
+def test_an_entry_that_can_not_be_read_is_refused(form: str) -> None:
+    with pytest.raises(Incomplete):
+        read_form(f"event=ringing&call=c&{form}")
+
+
+@pytest.mark.parametrize("name", ["call", "leg", "user"])
+@pytest.mark.parametrize("value", [["101"], {"number": "101"}, "1" * 256])
+def test_what_a_message_is_about_is_never_left_out(name: str, value: object) -> None:
+    # The end of a leg would else be the call's, and a call for one subscriber everybody's.
+    with pytest.raises(Incomplete) as refused:
+        read({"event": "ended", "call": "c", name: value})
+    assert [wrong.field for wrong in refused.value.errors] == [name]
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+def test_an_empty_leg_is_none(nothing: object) -> None:
+    mapped = read({"event": "ended", "call": "c", "leg": nothing, "user": nothing})
+
+    assert (mapped.events[0].data.leg, mapped.events[0].data.user, mapped.oddities) == ("", None, ())
 
 
 names = st.sampled_from([field.alias or name for name, field in FieldNames.model_fields.items()] + ["a", "a.b", "x"])

@@ -58,25 +58,29 @@ def _checked(request: Request, reader: Reader, sent: Sent, kind: str) -> tuple[d
     """Return the event's data and its time. Raises `Incomplete` with all that is wrong."""
     wrong: list[WrongField] = []
     if not kind:
-        wrong.append(_missing(reader, sent, "event"))
-    call_key, leg = sent.text("call"), sent.text("leg")
-    if not call_key:
-        wrong.append(_missing(reader, sent, "call"))
-    for name, value in (("call", call_key), ("leg", leg)):
-        if len(value) > _LONGEST_ID:
-            wrong.append(WrongField(reader.their(name), f"is longer than {_LONGEST_ID} characters"))
+        _name(reader, sent, "event", wrong, required=True)
+    call_key = _name(reader, sent, "call", wrong, required=True)
+    leg, user = _name(reader, sent, "leg", wrong), _name(reader, sent, "user", wrong)
     at = _time(request, reader, sent, wrong)
     addressed = _addressed(reader, sent, wrong)
     if wrong:
         raise Incomplete(wrong)
     if reader.mapping.ends == "call" and kind == "ended":
         leg = ""
-    return {**_common(request, reader, sent), **addressed, "call_key": call_key, "leg": leg}, at
+    names = {"call_key": call_key, "leg": leg, "user": user or None}
+    return {**_common(request, reader, sent), **addressed, **names}, at
 
 
-def _missing(reader: Reader, sent: Sent, name: str) -> WrongField:
-    theirs = reader.their(name)
-    return WrongField(theirs, "is a list or an object, not a text" if theirs in sent.odd else "is required")
+def _name(reader: Reader, sent: Sent, name: str, wrong: list[WrongField], *, required: bool = False) -> str:
+    """Return the name in a field that says what is told: left out, it would be told of something else."""
+    text, theirs = sent.text(name), reader.their(name)
+    if len(text) > _LONGEST_ID:
+        wrong.append(WrongField(theirs, f"is longer than {_LONGEST_ID} characters"))
+    elif theirs in sent.odd:
+        wrong.append(WrongField(theirs, "is a list or an object, not a text"))
+    elif required and not text:
+        wrong.append(WrongField(theirs, "is required"))
+    return text
 
 
 def _time(request: Request, reader: Reader, sent: Sent, wrong: list[WrongField]) -> datetime | None:
@@ -138,7 +142,6 @@ def _common(request: Request, reader: Reader, sent: Sent) -> dict[str, Any]:
         "did": _number(sent, "did", channel.country),
         "queue": _short(sent, "queue"),
         "started_at": started_at,
-        "user": _short(sent, "user"),
         "cause": _short(sent, "cause"),
         "duration_seconds": _usable(sent, "duration_seconds", length),
         "talk_seconds": _usable(sent, "talk_seconds", length),

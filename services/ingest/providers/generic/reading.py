@@ -1,6 +1,7 @@
 """A request's values under our names, by the channel's mapping. Pure."""
 
 import json
+import re
 from collections.abc import Mapping as AnyMapping
 from typing import Any, Final, NamedTuple
 
@@ -69,6 +70,8 @@ class _Place(NamedTuple):
     """The field that it is nested in."""
     path: tuple[str, ...]
     """The way to it from there; empty where it is not nested."""
+    entry: re.Pattern[str] | None
+    """How a form names an entry of a list: `ids[]`, `ids[0]`; None where no list is expected."""
 
 
 class Reader:
@@ -123,11 +126,7 @@ class Sent:
     def items(self, name: str) -> list[str] | None:
         """Return the list under our field `name`: JSON, or text with commas between; None where there is none."""
         for value in self._values(name):
-            if isinstance(value, list):
-                return [_shown(item) for item in value]
-            if isinstance(value, dict):
-                return [""]
-            return [item.strip() for item in value.split(",")]
+            return [_shown(item).strip() for item in _items(value)]
         return None
 
     def word(self, name: str) -> tuple[str, str | None]:
@@ -145,20 +144,24 @@ class Sent:
             self.odd.append(theirs)
 
     def _sent(self, name: str) -> str:
-        """A list or an object where a text is expected is passed over, and odd."""
+        """A list or an object where a text is expected is passed over, and odd unless it is empty."""
         values = self._values(name)
         text = next((value for value in values if isinstance(value, str)), "")
-        if values and not text:
+        if any(values) and not text:
             self.note_odd(name)
         return text
 
     def _values(self, name: str) -> list[Any]:
-        """What there is under our field `name`, surest first; neither null nor blank."""
+        """What there is under our field `name`, surest first."""
         found = (value for place in self._reader.places(name) for value in self._at(place))
-        return [value for value in found if value is not None and (not isinstance(value, str) or value.strip())]
+        return [value for value in found if _is_told(value)]
 
     def _at(self, place: _Place) -> list[Any]:
         values = [self._value(name) for name in place.flat if name in self._fields]
+        if place.entry is not None:
+            entries = [self._value(name) for name in self._fields if name[-1:] == "]" and place.entry.fullmatch(name)]
+            told = [entry for entry in entries if _is_told(entry)]
+            values.append([item for entry in told for item in _items(entry)] if told else None)
         if place.path and place.outer in self._fields:
             values.append(_inside(self._value(place.outer), place.path))
         return values
@@ -178,9 +181,8 @@ def _place(name: str, is_list: bool) -> _Place:
     flat = [".".join([outer, *path])]
     if path:
         flat.append(outer + "".join(f"[{step}]" for step in path))
-    if is_list:
-        flat += [f"{each}[]" for each in flat]
-    return _Place(tuple(flat), outer, tuple(path))
+    entry = re.compile(rf"(?:{'|'.join(map(re.escape, flat))})\[\d{{0,6}}\]") if is_list else None
+    return _Place(tuple(flat), outer, tuple(path), entry)
 
 
 def _json(text: str) -> Any:
@@ -190,6 +192,18 @@ def _json(text: str) -> Any:
     except (ValueError, RecursionError):
         return text
     return value
+
+
+def _items(value: Any) -> list[Any]:
+    """Return what a list holds; a text is one with commas between."""
+    if isinstance(value, list):
+        return value
+    return value.split(",") if isinstance(value, str) else [value]
+
+
+def _is_told(value: Any) -> bool:
+    """Whether it is neither null nor blank."""
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
 
 def _inside(value: Any, path: tuple[str, ...]) -> Any:
