@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 from aiormq.exceptions import AMQPError
 
-from callbus.cli import accounts, channels, dead, migrate, partners, requests, tokens
+from callbus.cli import accounts, channels, dead, journal, migrate, partners, requests, tokens
 from callbus.cli.environment import Environment, MissingSetting
 from callbus.cli.output import Output
 from shared.errors import CallbusError
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (migrate, accounts, channels, partners, tokens, requests, dead):
+    for module in (migrate, accounts, channels, partners, tokens, requests, dead, journal):
         module.add_to(nouns)
     return parser
 

@@ -99,6 +99,7 @@ class Surroundings:
             "CALLBUS_OPERATOR_TOKEN_FILE": str(self.secrets / "operator.token"),
             "CALLBUS_LINK_KEY_FILE": str(self.secrets / "link.key"),
             "CALLBUS_RECORDINGS_URL": self.recordings.as_uri(),
+            "CALLBUS_JOURNAL_DIR": str(self.directory / "journal"),
             "CALLBUS_DATA_DIR": str(self.directory / "data" / program),
         }
 

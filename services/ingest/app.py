@@ -8,9 +8,11 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from services.ingest import channel_key, hooks, openapi, partner, reapply
+from services.ingest import channel_key, hooks, openapi, operators, partner, reapply
 from services.ingest.door import PARTS, POOL, Parts
+from services.ingest.durable import Durable
 from services.ingest.intake import Intake
+from services.ingest.journal import Journal
 from services.ingest.limits import TokenBuckets
 from services.ingest.rejected import Rejected
 from services.ingest.settings import Settings
@@ -55,7 +57,11 @@ def build(settings: Settings) -> web.Application:
     readiness.add("directory", lambda: (directory.ready, directory.reason))
     publisher = broker.publisher()
     app[DIRECTORY] = directory
-    app[PARTS] = Parts(settings, Intake(publisher, settings), Rejected(publisher, settings), TokenBuckets())
+    journal = Journal(settings.journal_dir / "events", publisher, limit_bytes=settings.journal_limit_bytes)
+    durable = Durable(publisher, journal, settings.confirm_seconds)
+    reports = partner.journal_of_reports(app, settings, publisher)
+    readiness.add("journal", journal.readiness)
+    app[PARTS] = Parts(settings, Intake(durable), Rejected(publisher, settings), TokenBuckets())
 
     async def background(app: web.Application) -> AsyncIterator[None]:
         await _refuse_unknown_schema(settings)
@@ -66,7 +72,9 @@ def build(settings: Settings) -> web.Application:
             tasks = [
                 run_in_background(app, "broker", broker.run()),
                 run_in_background(app, "directory", directory.run()),
+                run_in_background(app, "journal", journal.run()),
                 partner.start(app, pool),
+                run_in_background(app, "journal of reports", reports.run()),
             ]
             yield
             for task in reversed(tasks):
@@ -79,7 +87,9 @@ def build(settings: Settings) -> web.Application:
     partner.add_routes(app)
     serve_document(app, openapi.document(settings.base_url))
     if settings.operator_token_file is not None:
-        reapply.add_routes(app, read_operator_token(settings.operator_token_file))
+        token = read_operator_token(settings.operator_token_file)
+        reapply.add_routes(app, token)
+        operators.add_routes(app, token, (journal, reports))
     return app
 
 

@@ -14,8 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from services.ingest import metrics
+from services.ingest.durable import NotDurable
 from services.ingest.errors import Incomplete, Misconfigured, Refused, TooMuch, Unrecognised
-from services.ingest.intake import Arrival, Intake, NotDurable, note_oddities
+from services.ingest.intake import Arrival, Intake, note_oddities
 from services.ingest.limits import TokenBuckets
 from services.ingest.rejected import Refusal, Rejected, printable
 from services.ingest.settings import Settings

@@ -100,6 +100,12 @@ class Identities:
                 return None
             return await _bind(connection, place, report, _digest(fields), received_at)
 
+    async def of_accepted_report(self, channel: Channel, report: Report, fields: Fields, received_at: datetime) -> UUID:
+        """As `of_report`, for one that was accepted earlier: the integration may have been switched off since."""
+        place = _Place.of(channel, report)
+        async with self._turn(place) as connection:
+            return await _bind(connection, place, report, _digest(fields), received_at)
+
     def guess(self, channel: Channel, ring: Ring, received_at: datetime) -> UUID:
         """Return an identity for a ring while the database is away: the same in every replica, and for rings alike.
 

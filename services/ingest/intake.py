@@ -1,32 +1,24 @@
-"""The use case: a provider's request becomes events that the broker has, or a reason why not."""
+"""The use case: a provider's request becomes events that are safe, or a reason why not."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
 from services.ingest import bodies, metrics
 from services.ingest.adapter import Adapter, Event, Mapped, Request
 from services.ingest.clocks import Clocks
-from services.ingest.settings import Settings
+from services.ingest.durable import Keeper
 from shared import logging
-from shared.bus import Message, Publisher
-from shared.bus.messages import NotPublished
+from shared.bus import Message
 from shared.directory import Channel
-from shared.errors import Transient
 from shared.events import CallEvent, Raw
 
 log = structlog.get_logger(__name__)
 
-_RETRY_AFTER_SECONDS: Final = 2.0
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-class NotDurable(Transient):
-    """The broker has not confirmed in time: whether it has the event is not known."""
 
 
 class Arrival(NamedTuple):
@@ -44,9 +36,8 @@ class Arrival(NamedTuple):
 class Intake:
     """Reads, maps and publishes."""
 
-    def __init__(self, publisher: Publisher, settings: Settings) -> None:
-        self._publisher = publisher
-        self._confirm_seconds = settings.confirm_seconds
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self.clocks = Clocks()
 
     def read(self, arrival: Arrival, adapter: Adapter, channel: Channel, event: str = "") -> Mapped:
@@ -55,8 +46,8 @@ class Intake:
         return adapter.to_events(request_of(arrival, channel, fields, credentials, event))
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Return when the broker has confirmed `events`. Raises `NotDurable`."""
-        await send(self._publisher, [message_of(event) for event in events], self._confirm_seconds)
+        """Return when `events` are safe. Raises `Transient` where nobody takes them."""
+        await self._keeper.keep([message_of(event) for event in events])
         for event in events:
             metrics.events(event.data.provider, event.type).inc()
 
@@ -87,17 +78,6 @@ def _public_body(body: bytes, credentials: Sequence[str]) -> bytes:
 def message_of(event: CallEvent) -> Message:
     """Return `event` as it is published."""
     return Message(event.exchange, event.routing_key, event.to_json(), str(event.id))
-
-
-async def send(publisher: Publisher, messages: Sequence[Message], confirm_seconds: float) -> None:
-    """Return when the broker has confirmed `messages`. Raises `NotDurable`, at the latest after `confirm_seconds`."""
-    try:
-        async with asyncio.timeout(confirm_seconds):
-            await publisher.publish(messages)
-    except TimeoutError:
-        raise NotDurable(f"not confirmed within {confirm_seconds:g} s", _RETRY_AFTER_SECONDS) from None
-    except NotPublished as error:
-        raise NotDurable(str(error), _RETRY_AFTER_SECONDS) from error
 
 
 def note_oddities(channel: Channel, fields: Sequence[str]) -> None:

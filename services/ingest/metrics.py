@@ -10,7 +10,12 @@ REQUESTS: Final = Counter(
     "Provider requests by what became of them: accepted, unrecognised, refused, throttled, unavailable, failed.",
     ["provider", "outcome"],
 )
-EVENTS: Final = Counter("ingest_events_total", "Events that the broker has confirmed.", ["provider", "type"])
+BROKER_SLOW: Final = Gauge(
+    "ingest_broker_slow", "1 while events go straight to the journal, because the broker did not confirm in time."
+)
+EVENTS: Final = Counter(
+    "ingest_events_total", "Events that are safe: with the broker, or in the journal.", ["provider", "type"]
+)
 ODDITIES: Final = Counter(
     "ingest_oddities_total",
     "Words and values of a provider that were not understood, by field. Look at the requests of that channel.",

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from services.ingest import metrics
-from services.ingest.intake import NotDurable, send
+from services.ingest.durable import NotDurable, send
 from services.ingest.keyed_calls import KeyedCalls, Pending
 from services.ingest.providers.channel_key import ADAPTER
 from shared.bus import Message, Publisher

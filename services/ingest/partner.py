@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import orjson
 from aiohttp import web
+from pydantic import AwareDatetime, BaseModel
 
 from services.ingest import metrics
 from services.ingest.adapter import Request
@@ -17,14 +18,17 @@ from services.ingest.bodies import CREDENTIALS, JsonObject, parse_json
 from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
 from services.ingest.errors import Incomplete, WrongField
 from services.ingest.identities import Identities
-from services.ingest.intake import note_oddities, request_of
+from services.ingest.intake import message_of, note_oddities, request_of
 from services.ingest.integrations import Integrations
+from services.ingest.journal import Deferred, Journal
 from services.ingest.providers.partner.mapping import Report, Ring, Setup, read, to_event
+from services.ingest.settings import Settings
 from services.ingest.transactions import Transactions
 from shared import logging
+from shared.bus import Message, Publisher
 from shared.db import DatabaseUnavailable
 from shared.directory import Channel
-from shared.events import Authority
+from shared.events import Authority, Raw
 from shared.http import Problem, read_body, run_in_background
 from shared.http.auth import DIRECTORY, channel_of_key, partner_of
 
@@ -40,7 +44,20 @@ class Nameless(NamedTuple):
     identities: Identities
 
 
+class Unbound(BaseModel):
+    """A report that was accepted while the database was away, as it waits in the journal to be bound to its call."""
+
+    channel: Channel
+    fields: dict[str, str]
+    received_at: AwareDatetime
+    request_id: str
+    traceparent: str | None
+    raw: Raw
+
+
 NAMELESS: Final = web.AppKey("NAMELESS", Nameless)
+REPORTS: Final = web.AppKey("REPORTS", Journal)
+"""Accepted reports that wait for the database."""
 
 
 def add_routes(app: web.Application) -> None:
@@ -57,6 +74,29 @@ def start(app: web.Application, pool: asyncpg.Pool[Any]) -> asyncio.Task[Any]:
     integrations = Integrations(transactions)
     app[NAMELESS] = Nameless(integrations, Identities(transactions, integrations))
     return run_in_background(app, "integrations", integrations.run())
+
+
+def journal_of_reports(app: web.Application, settings: Settings, publisher: Publisher) -> Journal:
+    """Return where `app` keeps reports while the database is away; forwarded, each is bound to its call."""
+
+    async def bound(body: bytes) -> Sequence[Message]:
+        unbound = Unbound.model_validate_json(body)
+        report = read(unbound.fields, unbound.channel)
+        if not isinstance(report, Report):
+            raise TypeError("only reports are deferred")
+        fields, received_at = unbound.fields, unbound.received_at
+        words = Request(unbound.channel, fields, received_at, unbound.request_id, unbound.raw, unbound.traceparent)
+        identities = app[NAMELESS].identities
+        uid = await identities.of_accepted_report(unbound.channel, report, fields, received_at)
+        return [message_of(to_event(report, words, uid))]
+
+    app[REPORTS] = Journal(
+        settings.journal_dir / "reports",
+        publisher,
+        limit_bytes=settings.journal_limit_bytes,
+        deferred={_NAME: bound},
+    )
+    return app[REPORTS]
 
 
 async def _take(request: web.Request, seen: Seen) -> web.Response:
@@ -80,12 +120,30 @@ async def _take(request: web.Request, seen: Seen) -> web.Response:
         await nameless.integrations.set_enabled(channel, told.enable, arrival.received_at)
     else:
         words = request_of(arrival, channel, fields, (crm_token,))
-        uid, authority = await _call_of(told, words, nameless)
-        logging.bind(call_id=str(uid))
         if isinstance(told, Report) and told.oddities:
             note_oddities(channel, told.oddities)
-        await request.app[PARTS].intake.publish([to_event(told, words, uid, authority)])
+        try:
+            uid, authority = await _call_of(told, words, nameless)
+        except DatabaseUnavailable:
+            if not isinstance(told, Report) or not nameless.integrations.last_known(channel):
+                raise
+            await request.app[REPORTS].append([_unbound(words)])
+        else:
+            logging.bind(call_id=str(uid))
+            await request.app[PARTS].intake.publish([to_event(told, words, uid, authority)])
     return web.Response(status=202, body=_ACCEPTED, content_type="application/json")
+
+
+def _unbound(words: Request) -> Deferred:
+    unbound = Unbound(
+        channel=words.channel,
+        fields=dict(words.fields),
+        received_at=words.received_at,
+        request_id=words.request_id,
+        traceparent=words.traceparent,
+        raw=words.raw,
+    )
+    return Deferred(_NAME, unbound.model_dump_json().encode())
 
 
 def _crm_token(body: JsonObject) -> str:

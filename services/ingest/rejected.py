@@ -14,8 +14,8 @@ import structlog
 from aiohttp import web
 
 from services.ingest import bodies, metrics
+from services.ingest.durable import NotDurable, send
 from services.ingest.errors import Refused
-from services.ingest.intake import NotDurable, send
 from services.ingest.limits import TokenBuckets
 from services.ingest.settings import Settings
 from shared import clock

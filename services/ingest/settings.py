@@ -1,5 +1,7 @@
 """Settings of ingest."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from shared.settings import MIB, ServiceSettings
@@ -9,8 +11,13 @@ class Settings(ServiceSettings):
     """What ingest reads from CALLBUS_* variables at start, beside what every service reads."""
 
     confirm_seconds: float = Field(
-        default=1.0, gt=0, description="Longest wait for the broker to confirm an event; then the answer is 503."
+        default=1.0, gt=0, description="Longest wait for the broker to confirm an event; then it goes to the journal."
     )
+    journal_dir: Path = Field(
+        default=Path("/var/lib/callbus/journal"),
+        description="Folder on a local disk, shared by all replicas, for what the broker does not take.",
+    )
+    journal_limit_bytes: int = Field(default=2048 * MIB, gt=0, description="Largest journal of a process; then 503.")
     channel_rate_per_second: float = Field(default=200.0, gt=0, description="Requests taken from a channel, sustained.")
     channel_rate_burst: int = Field(default=1000, gt=0, description="Requests taken from a channel at once.")
     rejected_per_minute: int = Field(

@@ -20,10 +20,12 @@ from shared.http import run_app
 
 
 class ConfirmsAtOnce:
-    """A `Publisher` without a broker."""
+    """A `Publisher` and a `Keeper` without a broker."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Drop them."""
+
+    keep = publish
 
 
 def main() -> int:
@@ -31,7 +33,7 @@ def main() -> int:
     logging.configure(NAME, settings.log_level)
     app = build(settings)
     publisher = ConfirmsAtOnce()
-    app[PARTS] = Parts(settings, Intake(publisher, settings), Rejected(publisher, settings), TokenBuckets())
+    app[PARTS] = Parts(settings, Intake(publisher), Rejected(publisher, settings), TokenBuckets())
     return run_app(app, settings)
 
 

@@ -91,6 +91,7 @@ def settings(amqp_url: str, dsn: str, data_dir: Path, **more: Any) -> Settings:
         "data_dir": data_dir,
         "recordings_url": (data_dir / "recordings").as_uri(),
         "link_key_file": link_key,
+        "journal_dir": data_dir / "journal",
         "listen_port": 0,
         **more,
     }

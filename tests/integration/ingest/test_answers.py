@@ -151,9 +151,9 @@ async def test_a_mistyped_dry_run_never_becomes_a_call(client: aiohttp.ClientSes
 
 
 class Unused:
-    """A publisher of nothing."""
+    """A keeper of nothing."""
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def keep(self, messages: Sequence[Message]) -> None:
         raise AssertionError("there is nothing to publish")
 
 
@@ -166,7 +166,7 @@ class Faulty(Intake):
 
 async def test_what_a_fault_of_ours_refuses_is_kept(configured: Settings, amqp_url: str) -> None:
     app = build(configured)
-    app[PARTS] = app[PARTS]._replace(intake=Faulty(Unused(), configured))
+    app[PARTS] = app[PARTS]._replace(intake=Faulty(Unused()))
     async with running(configured, app=app) as client:
         code, body = await post(client, HOOK, data=END)
 

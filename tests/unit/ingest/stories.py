@@ -22,7 +22,7 @@ from services.ingest.intake import Arrival, Intake
 from shared.call import Call
 from shared.directory import Channel
 from tests.support import story
-from tests.unit.ingest.test_providers import Silent, settings
+from tests.unit.ingest.test_providers import Silent
 
 START = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
 
@@ -84,7 +84,7 @@ def event_of(adapter: Adapter, said: Said) -> Event:
         request_id="story",
         traceparent=None,
     )
-    mapped = Intake(Silent(), settings()).read(arrival, adapter, channel(adapter), said.event if in_url else "")
+    mapped = Intake(Silent()).read(arrival, adapter, channel(adapter), said.event if in_url else "")
     [event] = mapped.events
     return event
 

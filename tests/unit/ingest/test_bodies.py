@@ -17,7 +17,7 @@ from services.ingest.intake import Arrival, Intake
 from services.ingest.providers import HOOKS
 from shared.directory import Channel
 from shared.events import parse as parse_event
-from tests.unit.ingest.test_providers import Silent, settings
+from tests.unit.ingest.test_providers import Silent
 
 CALL = {"status": "callstart", "callid": "a1", "numbera": "+48220000101"}
 BOMB = (
@@ -133,7 +133,7 @@ def test_credentials_in_a_body_are_replaced_by_the_beginning_of_their_hash(body:
 def test_nothing_of_a_credential_stays_however_it_is_written(body: bytes) -> None:
     arrival = Arrival("POST", "status=callend&callid=a", "", body, datetime(2026, 3, 2, tzinfo=UTC), "request-1", None)
 
-    data = Intake(Silent(), settings()).read(arrival, HOOKS[0], CHANNEL).events[0].data
+    data = Intake(Silent()).read(arrival, HOOKS[0], CHANNEL).events[0].data
 
     assert data.raw is not None
     assert b"hunter2" not in data.raw.unpack().replace(b"\0", b"")
@@ -290,7 +290,7 @@ def events_or_refusal(adapter: Adapter, body: bytes, query: str, content_type: s
     arrival = Arrival("POST", query, content_type, body, datetime(2026, 3, 2, tzinfo=UTC), "request-1", "x")
     for named in adapter.path_events or ("",):
         try:
-            events = Intake(Silent(), settings()).read(arrival, adapter, CHANNEL, named).events
+            events = Intake(Silent()).read(arrival, adapter, CHANNEL, named).events
         except Refused:
             continue
         for event in events:

@@ -19,7 +19,7 @@ from services.ingest.providers.generic import reading, schema
 from shared.directory import Channel
 from shared.events import CallData, CallEnded, parse
 from shared.mapping import FieldNames, InvalidMapping, Mapping
-from tests.unit.ingest.test_providers import FOLDER, Silent, settings
+from tests.unit.ingest.test_providers import FOLDER, Silent
 
 README = (FOLDER / "generic" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```json\n(.+?)```", README, re.DOTALL)
@@ -32,7 +32,7 @@ def channel(**more: Any) -> Channel:
 
 def read(body: dict[str, Any], on: Channel | None = None, at: datetime = AT) -> Mapped:
     arrival = Arrival("POST", "", "", json.dumps(body).encode(), at, "request-1", None)
-    return Intake(Silent(), settings()).read(arrival, BY_NAME["generic"], on or channel())
+    return Intake(Silent()).read(arrival, BY_NAME["generic"], on or channel())
 
 
 def test_the_schema_beside_the_readme_is_current() -> None:
@@ -67,7 +67,7 @@ def test_our_names_are_those_of_call_data_and_all_are_in_the_readme() -> None:
 def test_requests_in_the_readme_become_events(example: str) -> None:
     arrival = Arrival("POST", "", "application/x-www-form-urlencoded", example.encode(), AT, "request-1", None)
 
-    assert len(Intake(Silent(), settings()).read(arrival, BY_NAME["generic"], channel()).events) == 1
+    assert len(Intake(Silent()).read(arrival, BY_NAME["generic"], channel()).events) == 1
 
 
 def test_a_mapping_is_read_once_and_again_when_the_directory_brings_another() -> None:

@@ -49,9 +49,9 @@ class Fixture(BaseModel):
 
 
 class Silent:
-    """A publisher for tests that publish nothing."""
+    """A keeper for tests that publish nothing."""
 
-    async def publish(self, messages: object) -> None:
+    async def keep(self, messages: object) -> None:
         raise AssertionError("a mapping publishes nothing")
 
 
@@ -73,7 +73,7 @@ def read(case: Path) -> Mapped:
     )
     adapter = BY_NAME[case.parent.parent.name]
     assert fixture.event in (adapter.path_events or ("",))
-    return Intake(Silent(), settings()).read(arrival, adapter, Channel(**fixture.channel), fixture.event)
+    return Intake(Silent()).read(arrival, adapter, Channel(**fixture.channel), fixture.event)
 
 
 def outcome(case: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from services.ingest.providers.voipnow import ADAPTER
 from shared.call import Call
 from shared.events import CallEnded, Direction, Outcome, Raw
 from tests.unit.ingest import stories
-from tests.unit.ingest.test_providers import Silent, settings
+from tests.unit.ingest.test_providers import Silent
 
 BASE = {"CallID": "7c1e0b42d9", "CallerIDNum": "+48601000101", "CalledDID": "220000900", "CallAPIID": "88-7c1e"}
 
@@ -194,7 +194,7 @@ def said(event: str, seconds: float = 0, **fields: str) -> stories.Said:
 def mapped(event: str, **fields: str) -> Mapped:
     """Return what comes of a request with these fields and no others."""
     arrival = Arrival("POST", "", "", urlencode(fields).encode(), stories.START, "r", None)
-    return Intake(Silent(), settings()).read(arrival, ADAPTER, stories.channel(ADAPTER), event)
+    return Intake(Silent()).read(arrival, ADAPTER, stories.channel(ADAPTER), event)
 
 
 def test_the_same_words_at_another_url_are_another_event() -> None:
