@@ -191,6 +191,8 @@ async def test_sigterm_under_load_loses_nothing_that_was_accepted(
         "CALLBUS_AMQP_URL": amqp_url,
         "CALLBUS_POSTGRES_DSN": dsn,
         "CALLBUS_DATA_DIR": str(tmp_path),
+        "CALLBUS_JOURNAL_DIR": str(tmp_path / "journal"),
+        "CALLBUS_RECORDINGS_URL": (tmp_path / "recordings").as_uri(),
     }
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
