@@ -1,4 +1,4 @@
-"""The whole system, started once for all end-to-end tests, with two history replicas."""
+"""The whole system, started once for all end-to-end tests, with two replicas of each service."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="package")
 def started() -> Iterator[System]:
-    """Edge, ingest, two history processes, RabbitMQ, PostgreSQL and the demo account."""
+    """Edge, two processes of each service, RabbitMQ, PostgreSQL and the demo account."""
     with temporary_directory() as directory:
-        system = System(directory, replicas={"history": 2})
+        system = System(directory, replicas={"history": 2, "ingest": 2})
         try:
             system.start()
             _take_all_there_is(system)

@@ -16,7 +16,7 @@ from callbus.local.system import System
 from tests.e2e.reckoning import settled
 from tests.support.load import Provider, play_calls
 
-VICTIMS = (("rabbitmq",), ("postgres",), ("history",), ("history", "history-2"), ("ingest",))
+VICTIMS = (("rabbitmq",), ("postgres",), ("history",), ("history", "history-2"), ("ingest", "ingest-2"))
 MORE_VICTIMS = (("rabbitmq", "postgres"), ("ingest", "rabbitmq"), ("postgres", "ingest"), ("history-2", "rabbitmq"))
 LONG_SEEDS = range(1, 7)
 KILLS = 12
@@ -52,7 +52,9 @@ async def test_what_was_accepted_survives_one_kill_after_another(
     system: System, provider: Provider, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     draw = random.Random(seed)
-    victims = [draw.choice(("rabbitmq", "postgres", "history", "history-2", "ingest")) for _ in range(KILLS)]
+    victims = [
+        draw.choice(("rabbitmq", "postgres", "history", "history-2", "ingest", "ingest-2")) for _ in range(KILLS)
+    ]
     await survive(system, provider, victims, seed, capsys, most_seconds=6.0)
 
 
