@@ -1,16 +1,19 @@
 # `make help` explains the targets. Every target sets up what it needs by itself.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench lock clean
+.PHONY: help setup run demo test test-long test-compose check bench up down lock clean
 
 PYTHON := .venv/bin/python
 # A part of the tests: make test T=tests/unit/shared
 T ?= tests
+CALLS ?= 14
+SPEED ?= 1
+COMPOSE := docker compose -f deploy/docker-compose.yml
 # Locks must name the public indexes alone, whatever this machine is configured to use.
 PUBLIC := env $(foreach name,$(shell env | sed -n 's/^\(UV_[A-Z_]*\|PIP_[A-Z_]*\)=.*/\1/p'),-u $(name))
 
 help:  ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Install what is missing: RabbitMQ, PostgreSQL, Caddy, the Python environment
 	@bash deploy/local/setup.sh
@@ -18,11 +21,25 @@ setup:  ## Install what is missing: RabbitMQ, PostgreSQL, Caddy, the Python envi
 run: setup  ## Run everything on this machine; Ctrl-C stops it, data stays in .run/ (CALLBUS_PORT=8080)
 	@exec $(PYTHON) -m callbus.local.run
 
+demo: setup  ## Play calls of every provider against the system that `make run` started (CALLS=14 SPEED=1)
+	@exec $(PYTHON) -m callbus.player --calls $(CALLS) --speed $(SPEED)
+
+up:  ## Start Callbus in containers: deploy/docker-compose.yml; needs Docker with compose 2
+	@bash deploy/prepare.sh
+	@$(COMPOSE) up -d --build --wait
+	@echo "Callbus is up: $$(sed -n 's/^CALLBUS_BASE_URL=//p' deploy/.env). What to do next: deploy/README.md"
+
+down:  ## Stop the containers; their data stays in volumes
+	@$(COMPOSE) down
+
 test: check  ## Run what CI runs, with a RabbitMQ and a PostgreSQL of its own (T=tests/unit for a part)
 	@exec $(PYTHON) -m pytest $(T) -q -m 'not long' --durations=15
 
 test-long: check  ## Run every test, the slow ones too: every seed, every kill; before a release
 	@exec $(PYTHON) -m pytest $(T) -q --durations=30 --timeout=3600
+
+test-compose:  ## Bring the containers up for real, from nothing, and play calls; as root on Debian 12, some minutes
+	@exec bash deploy/compose-test/run.sh
 
 check: setup  ## Check format, lint, types and import boundaries
 	@.venv/bin/ruff format --check --quiet . || { .venv/bin/ruff format --check .; exit 1; }

@@ -149,7 +149,7 @@ def test_a_name_finds_its_value_however_it_is_nested(sent: dict[str, Any], expec
 
 def read_form(form: str, on: Channel | None = None) -> Mapped:
     arrival = Arrival("POST", "", "application/x-www-form-urlencoded", form.encode(), AT, "request-1", None)
-    return Intake(Silent(), settings()).read(arrival, BY_NAME["generic"], on or channel())
+    return Intake(Silent()).read(arrival, BY_NAME["generic"], on or channel())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Plays realistic calls of every provider against a running system: `make demo`."""
