@@ -81,7 +81,14 @@ def get(url: str) -> tuple[int, Mapping[str, str], Any]:
         ("/voip/calls.json", "history"),
         ("/voip/calls/1.json", "history"),
         ("/voip/integration/calls", "history"),
+        ("/api/v1/voip/integration/calls", "history"),
+        ("/api/v1/calls", "history"),
         ("/api/v1/calls/1", "history"),
+        ("/api/v1/calls/1/recording", "history"),
+        ("/api/v1/chains/1/calls", "history"),
+        ("/api/v1/locations/1/calls", "history"),
+        ("/api/v1/tickets", "history"),
+        ("/api/v1/tickets/1", "history"),
         ("/api/v1/missed", "history"),
         ("/api/v1/requests", "history"),
     ],
@@ -101,10 +108,18 @@ def test_edge_knows_no_other_path(system: System, path: str) -> None:
     assert (status, headers["Content-Type"], answer["status"]) == (404, "application/problem+json", 404)
 
 
+def test_edge_answers_the_crm_in_the_words_of_its_api_where_it_knows_no_path(system: System) -> None:
+    status, headers, answer = get(system.base_url + "/voip/nothing.json")
+    assert (status, headers["Content-Type"], answer) == (404, "application/json", {"error": "Not Found"})
+
+
 def test_edge_says_when_a_service_is_away_and_which(system: System) -> None:
     system.stop_program("history")
-    status, headers, answer = get(system.base_url + "/voip/calls.json")
+    status, headers, answer = get(system.base_url + "/api/v1/calls")
     assert (status, headers["Retry-After"], answer["status"]) == (503, "5", 503)
+    status, headers, answer = get(system.base_url + "/voip/calls.json")
+    assert (status, headers["Retry-After"], headers["Content-Type"]) == (503, "5", "application/json")
+    assert answer.keys() == {"error"}
     whole = get(system.base_url + "/status")[2]
     assert (whole["history"], whole["ingest"]["service"]) == ({"ready": False, "reason": "away"}, "ingest")
     system.restart("history")
