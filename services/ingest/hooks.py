@@ -72,7 +72,8 @@ def _wants_dry_run(request: web.Request) -> bool:
     """Read `?dry_run=`. Raises `Problem` for a word that we don't know: a trial must not become a call."""
     if not request.query_string:
         return False
-    word = request.query.get("dry_run", "0").strip().lower()
+    words = (value for name, value in request.query.items() if name.strip().lower() == "dry_run")
+    word = next(words, "0").strip().lower()
     if word not in _DRY_RUN:
         raise Problem(422, detail="dry_run is 1 or 0", errors=[FieldError("dry_run", "is 1 or 0")])
     return _DRY_RUN[word]

@@ -134,3 +134,12 @@ async def test_a_dry_run_publishes_nothing(session: aiohttp.ClientSession, amqp_
     await dry(session, **CALL)
 
     assert await take(amqp_url, "history.calls") == []
+
+
+@pytest.mark.parametrize("name", ["DRY_RUN", "%20Dry_Run"])
+async def test_it_is_asked_for_in_any_letters_as_every_field_is(
+    session: aiohttp.ClientSession, amqp_url: str, name: str
+) -> None:
+    async with session.post(f"{HOOK}?{name}=1", data=CALL) as answer:
+        assert "routing" in await answer.json()
+    assert await take(amqp_url, "history.calls") == []
