@@ -189,9 +189,7 @@ class Recordings:
     def _store(self) -> ObjectStore:
         if self._folder is None:
             return from_url(self._url)
-        if not self._folder.exists():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync(self._folder.parent)
+        _make_folder(self._folder)
         return LocalStore(self._folder)
 
     async def _delete(self, path: str) -> None:
@@ -211,6 +209,15 @@ def _failures() -> Iterator[None]:
 def _check_upload(upload: Upload) -> None:
     if not is_upload(upload.path):
         raise ValueError("this is no upload")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a private folder where there is none; it and all above it that is new are there after a power cut too."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    if new:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in new:
+        _sync(each.parent)
 
 
 def _sync_folders(root: Path, file: Path) -> None:

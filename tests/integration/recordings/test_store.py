@@ -262,6 +262,22 @@ async def test_what_is_kept_is_synced_to_the_disk_with_every_name_on_the_way(
     assert synced == [(file, {upload.path}), *((name, {key}) for name in (str(UID), "7", folder.name))]
 
 
+async def test_a_new_folder_and_those_above_it_are_synced_where_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def watched(handle: int) -> None:
+        fsync(handle)
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
+
+    monkeypatch.setattr(os, "fsync", watched)
+    await Recordings.open((tmp_path / "lib" / "callbus" / "recordings").as_uri()).receive(chunks(SOUND), LIMIT)
+
+    assert set(synced) == {tmp_path, tmp_path / "lib", tmp_path / "lib" / "callbus"}
+
+
 async def test_a_folder_is_private(folder: Path) -> None:
     store = Recordings.open(folder.as_uri())
     await store.receive(chunks(SOUND), LIMIT)
