@@ -14,33 +14,38 @@ _FIRST_WORD = (
     "did",
     "queue",
     "call_key",
-    "call_number",
-    "ticket_number",
-    "department_id",
 )
+_GIVEN = ("call_number", "ticket_number", "department_id")
 _LAST_WORD = ("assignee", "client_id", "contact_id", "external_id")
 _LIVE = int(Authority.LIVE)
+_PERSON = int(Authority.PERSON)
 
 
 def describe(events: Sequence[Told]) -> dict[str, Any]:
     """Return the descriptive fields of a call by name, as the highest authority tells them.
 
     Among equals the first word stands for what a call is (a provider's later leg may carry a colleague's extension as
-    the caller) unless it is a record or a person who corrects it, and the last word for what is decided about it. A
-    leg's record speaks of its leg, so for the call it counts as live.
+    the caller) unless it is a record or a person who corrects it, and the last word for what is decided about it. What
+    we gave the call ourselves no record corrects, for it is not a provider's to tell: only a person may move a ticket.
+    A leg's record speaks of its leg, so for the call it counts as live.
     """
-    told: dict[str, Any] = dict.fromkeys(_FIRST_WORD + _LAST_WORD)
+    told: dict[str, Any] = dict.fromkeys(_FIRST_WORD + _GIVEN + _LAST_WORD)
     weights: dict[str, int] = {}
     for event in events:
         said = event.data.__dict__  # half the time of thirteen attributes, one by one
         weight = said["authority"] if said["leg"] == ITSELF else min(said["authority"], _LIVE)
-        for names, last_word in ((_FIRST_WORD, weight > _LIVE), (_LAST_WORD, True)):
+        given = weight if weight >= _PERSON else _LIVE
+        for names, counts, last_word in (
+            (_FIRST_WORD, weight, weight > _LIVE),
+            (_GIVEN, given, given > _LIVE),
+            (_LAST_WORD, weight, True),
+        ):
             for name in names:
                 value = said[name]
                 if value is not None:
                     known = weights.get(name, -1)
-                    if weight > known or (last_word and weight == known):
-                        told[name], weights[name] = value, weight
+                    if counts > known or (last_word and counts == known):
+                        told[name], weights[name] = value, counts
     return told
 
 

@@ -47,8 +47,18 @@ def test_the_ticket_stays_the_one_that_was_given_first() -> None:
     told = call("""
         0  ring  *  call_number=4101 ticket_number=9007 department_id=3
         5  note  *  ticket_number=9008 department_id=4
+        9  end   *  answered record call_number=4102 ticket_number=9009 department_id=5
     """)
     assert (told.call_number, told.ticket_number, told.department_id) == (4101, 9007, 3)
+
+
+def test_a_person_may_move_the_ticket_to_another_department() -> None:
+    told = call("""
+        0  ring  *  ticket_number=9007 department_id=3
+        5  note  *  department_id=4 person
+        9  end   *  answered record department_id=3
+    """)
+    assert (told.ticket_number, told.department_id) == (9007, 4)
 
 
 def test_a_call_without_a_ticket_has_no_department() -> None:
