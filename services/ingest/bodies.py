@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
+from urllib.parse import unquote_plus, unquote_to_bytes
 from xml.etree.ElementTree import Element, ParseError
 
 import orjson
@@ -19,6 +19,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
+from services.ingest.credentials import CREDENTIALS, as_json, freed_json
 from services.ingest.errors import TooMuch, Unreadable
 
 Fields = Mapping[str, str]
@@ -30,23 +31,9 @@ MAX_VALUE: Final = 16 * 1024
 MAX_BODY: Final = 256 * 1024
 """Reading holds up all other requests: what is hostile at this size does for a few hundredths of a second."""
 _MAX_TAGS: Final = 100 * MAX_FIELDS
+_MOST_NESTED_CREDENTIALS: Final = 20
+"""Each is looked for in the whole body."""
 
-# Never a field of a call: kept out of identities, events and logs.
-CREDENTIALS: Final = frozenset(
-    {
-        "token",
-        "api_token",
-        "apitoken",
-        "access_token",
-        "key",
-        "api_key",
-        "apikey",
-        "secret",
-        "password",
-        "crm_token",
-        "crmtoken",
-    }
-)
 # Ours, in the query: see the README.
 _OPTIONS: Final = frozenset({"dry_run"})
 _HIDDEN: Final = CREDENTIALS | _OPTIONS
@@ -56,31 +43,13 @@ _BOM: Final = b"\xef\xbb\xbf"
 _FALLBACK_CHARSET: Final = "iso-8859-2"
 _CHARSET = re.compile(r"charset=\"?([\w.-]{2,40})", re.IGNORECASE)
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]{1,200})\"|([^\s;]{1,200}))", re.IGNORECASE)
-_SECRET_NAMES = tuple(sorted(name.encode() for name in CREDENTIALS))
-_SECRET_NAME = "(?:" + "|".join(sorted(CREDENTIALS, key=len, reverse=True)) + ")"
-# How a credential stands in each dress: (what leads to it)(it). All that leads to it is bounded: time stays linear.
-_SECRETS = tuple(
-    re.compile(pattern.replace("NAME", _SECRET_NAME).encode(), re.IGNORECASE | re.DOTALL)
-    for pattern in (
-        # JSON, flat and nested
-        r'("NAME"\s{0,20}:\s{0,20}"|"NAME"\s{0,20}:\s{0,20}(?=[^\s"\[{]))((?<=")(?:[^"\\]|\\.)+|(?<!")[^\s,}]+)',
-        r'("NAME"\s{0,20}:\s{0,20})(\[[^\]]{0,2000}\]|\{[^}]{0,2000}\})',
-        r'(\sNAME\s{0,20}=\s{0,20}")([^"]+)',  # XML attribute
-        r"(\sNAME\s{0,20}=\s{0,20}')([^']+)",
-        r"(<(?:[\w.-]{1,40}:)?NAME(?:\s[^>]{0,200})?>\s{0,20}(?:<!\[CDATA\[)?)([^<\]]+)",  # XML element
-        r'("NAME"\s{0,20}>)([^<]+)',  # <field name="token">
-        r"((?:^|[&?\s])NAME=)([^&\s\"'<>]+)",  # form
-        r'(name="?NAME"?(?:;[^\n]{0,200})?\r?\n(?:[^\r\n]{1,200}\r?\n){0,8}\r?\n)(.+?)(?=\r?\n--|\Z)',  # multipart
-    )
-)
-_SHORTEST_SECRET: Final = 6
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Pairs = Iterable[tuple[str, Any]]
 
 
 class Parsed(NamedTuple):
-    """A request's fields, and the credentials that were left out of them."""
+    """A request's fields, and the credentials that they were freed of."""
 
     fields: Fields
     credentials: tuple[str, ...] = ()
@@ -92,10 +61,22 @@ def parse(body: bytes, query: str, content_type: str) -> Parsed:
     merged = fields_of(_form(query.encode("utf-8", "surrogateescape"), "")) if query else {}
     if body and not body.isspace():
         merged.update(fields_of(pairs_of(body, content_type)))
+    nested = _free_nested(merged)
     if CREDENTIALS.isdisjoint(merged) and "dry_run" not in merged:
-        return Parsed(merged)
+        return Parsed(merged, nested)
     public = {name: value for name, value in merged.items() if name not in _HIDDEN}
-    return Parsed(public, tuple(merged[name] for name in CREDENTIALS & merged.keys()))
+    return Parsed(public, (*(merged[name] for name in CREDENTIALS & merged.keys()), *nested))
+
+
+def _free_nested(fields: dict[str, str]) -> tuple[str, ...]:
+    """Take credentials out of fields that are JSON themselves, and return them, the longest first."""
+    found: frozenset[str] = frozenset()
+    for name, text in fields.items():
+        fields[name], credentials = freed_json(text)
+        found |= credentials
+    if len(found) > _MOST_NESTED_CREDENTIALS:
+        raise TooMuch(f"more than {_MOST_NESTED_CREDENTIALS} credentials")
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 class JsonObject(NamedTuple):
@@ -118,33 +99,6 @@ def parse_json(body: bytes, content_type: str) -> JsonObject:
 def _check_size(body: bytes) -> None:
     if len(body) > MAX_BODY:
         raise TooMuch(f"the body is larger than {MAX_BODY // 1024} KiB")
-
-
-def without_credentials(body: bytes, known: Iterable[str] = ()) -> bytes:
-    """Return `body` with the value of every credential replaced by the first eight digits of its hash.
-
-    `known` are credentials as they were read: those of six characters or more go wherever they stand, for there are
-    more ways to write a name (escapes, encodings) than the patterns know.
-    """
-    lowered = body.lower()
-    if any(name in lowered for name in _SECRET_NAMES):  # what the patterns look for takes longer
-        for pattern in _SECRETS:
-            body = pattern.sub(lambda found: found[1] + _digest(found[2]), body)
-    for secret in known:
-        if len(secret) >= _SHORTEST_SECRET:
-            for written in _spellings(secret):
-                body = body.replace(written, _digest(written))
-    return body
-
-
-def _spellings(secret: str) -> tuple[bytes, ...]:
-    charsets = ("utf-8", "utf-16-le", "utf-16-be", _FALLBACK_CHARSET)
-    plain = tuple(secret.encode(charset, "replace") for charset in charsets)
-    return (*plain, json.dumps(secret)[1:-1].encode(), quote(secret).encode(), quote_plus(secret).encode())
-
-
-def _digest(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).hexdigest()[:8].encode()
 
 
 def public_query(query: str) -> str:
@@ -204,17 +158,10 @@ def _as_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, dict | list):
         try:
-            return json.dumps(_public(value), ensure_ascii=True, sort_keys=True)
+            return as_json(value)
         except RecursionError:
             raise TooMuch("a field is nested too deeply") from None
     return str(value)
-
-
-def _public(value: Any) -> Any:
-    """Return what is nested without credentials, at any depth."""
-    if isinstance(value, dict):
-        return {name: _public(item) for name, item in value.items() if name.strip().lower() not in CREDENTIALS}
-    return [_public(item) for item in value] if isinstance(value, list) else value
 
 
 def text_of(body: bytes, content_type: str) -> str:

@@ -10,6 +10,7 @@ import structlog
 from services.ingest import bodies, metrics
 from services.ingest.adapter import Adapter, Event, Mapped, Request
 from services.ingest.clocks import Clocks
+from services.ingest.credentials import freed, without_credentials
 from services.ingest.durable import Keeper
 from shared import logging
 from shared.bus import Message
@@ -59,7 +60,7 @@ def request_of(
     raw = Raw.pack(
         _public_body(arrival.body, credentials),
         method=arrival.method,
-        query=bodies.public_query(arrival.query),
+        query=_public_query(arrival.query, credentials),
         content_type=bodies.clean(arrival.content_type),
     )
     traceparent = arrival.traceparent
@@ -71,8 +72,13 @@ def request_of(
 def _public_body(body: bytes, credentials: Sequence[str]) -> bytes:
     # Only what is nested can hold credentials that are no fields.
     if credentials or body.count(b"{") > 1:
-        return bodies.without_credentials(body, credentials)
+        return without_credentials(body, credentials)
     return body
+
+
+def _public_query(query: str, credentials: Sequence[str]) -> str:
+    public = bodies.public_query(query)
+    return freed(public, credentials) if public and credentials else public
 
 
 def message_of(event: CallEvent) -> Message:

@@ -14,7 +14,8 @@ from pydantic import AwareDatetime, BaseModel
 
 from services.ingest import metrics
 from services.ingest.adapter import Request
-from services.ingest.bodies import CREDENTIALS, JsonObject, parse_json
+from services.ingest.bodies import JsonObject, parse_json
+from services.ingest.credentials import CREDENTIALS
 from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
 from services.ingest.errors import Incomplete, WrongField
 from services.ingest.identities import Identities

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from services.ingest import bodies, metrics
+from services.ingest.credentials import freed, without_credentials
 from services.ingest.durable import NotDurable, send
 from services.ingest.errors import Refused
 from services.ingest.limits import TokenBuckets
@@ -122,17 +123,17 @@ def _words(request: web.Request, body: bytes, limit: int) -> _Words:
     query, content_type = request.rel_url.raw_query_string, printable(request.headers.get("Content-Type", ""))
     fields, credentials = _read(body, query, content_type)
     # More than is kept: a credential at the edge is replaced whole, where half of one would not be known.
-    public = bodies.without_credentials(body[: 2 * limit], credentials)
+    public = without_credentials(body[: 2 * limit], credentials)
     cut = len(body) > 2 * limit or len(public) > limit
     raw = Raw.pack(
         public[:limit],
         method=request.method,
-        query=_without(credentials, bodies.public_query(query)),
+        query=freed(bodies.public_query(query), credentials),
         content_type=bodies.clean(content_type),
     )
     if fields is None or cut:  # they are what the body says: more of it than is kept
         return _Words(raw, cut, None)
-    return _Words(raw, cut, {name: _without(credentials, value) for name, value in fields.items()})
+    return _Words(raw, cut, {name: freed(value, credentials) for name, value in fields.items()})
 
 
 def _read(body: bytes, query: str, content_type: str) -> tuple[bodies.Fields | None, tuple[str, ...]]:
@@ -145,11 +146,6 @@ def _read(body: bytes, query: str, content_type: str) -> tuple[bodies.Fields | N
         return None, bodies.parse(b"", query, content_type).credentials  # those of the query at least
     except Refused:
         return None, ()
-
-
-def _without(credentials: tuple[str, ...], text: str) -> str:
-    """Return `text` without credentials: those within it, and those that its sender repeats under another name."""
-    return bodies.without_credentials(text.encode(), credentials).decode("utf-8", "replace")
 
 
 def _public_path(request: web.Request) -> str:

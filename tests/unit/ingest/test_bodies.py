@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.adapter import Adapter
-from services.ingest.bodies import MAX_BODY, MAX_FIELDS, MAX_NAME, MAX_VALUE, parse, public_query, without_credentials
+from services.ingest.bodies import MAX_BODY, MAX_FIELDS, MAX_NAME, MAX_VALUE, parse, public_query
+from services.ingest.credentials import without_credentials
 from services.ingest.errors import Refused, TooMuch, Unreadable
 from services.ingest.intake import Arrival, Intake
 from services.ingest.providers import HOOKS
@@ -138,6 +139,38 @@ def test_nothing_of_a_credential_stays_however_it_is_written(body: bytes) -> Non
     assert data.raw is not None
     assert b"hunter2" not in data.raw.unpack().replace(b"\0", b"")
     assert "hunter2" not in str(parse(body, "", "").fields)
+
+
+JSON_IN_A_FIELD = '{"a": 1, "Auth": [{" token ": "hunter2"}, {"key": {"b": "hunter2"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "query"),
+    [
+        (urlencode({"json": JSON_IN_A_FIELD}).encode(), "status=callend&callid=a"),
+        (b"", urlencode({"status": "callend", "callid": "a", "json": JSON_IN_A_FIELD})),
+        (multipart({"json": JSON_IN_A_FIELD}), "status=callend&callid=a"),
+        (f"<c><json>{JSON_IN_A_FIELD}</json></c>".encode(), "status=callend&callid=a"),
+        (orjson.dumps({"json": JSON_IN_A_FIELD}), "status=callend&callid=a"),
+    ],
+)
+def test_nothing_of_a_credential_stays_in_a_field_that_is_json_itself(body: bytes, query: str) -> None:
+    arrival = Arrival("POST", query, "", body, datetime(2026, 3, 2, tzinfo=UTC), "request-1", None)
+
+    event = Intake(Silent()).read(arrival, HOOKS[0], CHANNEL).events[0]
+
+    assert event.data.raw is not None
+    assert b"hunter2" not in event.data.raw.unpack() + event.to_json()
+    assert b"f52fbd32" in event.data.raw.unpack() + event.data.raw.query.encode()
+    assert parse(body, query, "").fields["json"] == '{"Auth": [{}, {}], "a": "1"}'
+
+
+def test_more_credentials_than_anybody_has_are_too_much() -> None:
+    # Each is looked for in the whole body.
+    many = orjson.dumps([{"token": f"hunter{number}"} for number in range(21)])
+
+    with pytest.raises(TooMuch):
+        parse(b"json=" + quote(many).encode(), "", "")
 
 
 def test_a_body_of_white_space_is_none() -> None:

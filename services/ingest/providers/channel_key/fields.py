@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from services.ingest.bodies import CREDENTIALS, Fields, Parsed, fields_of
+from services.ingest.bodies import Fields, Parsed, fields_of
+from services.ingest.credentials import CREDENTIALS
 from services.ingest.errors import Incomplete, TooMuch, WrongField
 
 FILE: Final = "audio_record"
