@@ -81,6 +81,8 @@ def _check_time_format(value: str) -> str:
         return value
     if "%" not in value:
         raise ValueError("is any, unix, unix_ms, iso or a pattern such as %d.%m.%Y %H:%M:%S")
+    if "%Z" in value.replace("%%", ""):
+        raise ValueError("%Z, the name of a time zone, can't be read; %z, an offset, can")
     try:
         kept = all(datetime.strptime(probe.strftime(value), value).replace(tzinfo=UTC) == probe for probe in _PROBES)
     except (ValueError, re.error, OverflowError):

@@ -33,7 +33,17 @@ def test_words_are_compared_in_any_case_and_spacing() -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["any", "unix", "unix_ms", "iso", "%d.%m.%Y %H:%M", "%Y%m%d%H%M%S", "%Y-%m-%dT%H:%M:%S%z", "%I:%M:%S %p %m/%d/%y"],
+    [
+        "any",
+        "unix",
+        "unix_ms",
+        "iso",
+        "%d.%m.%Y %H:%M",
+        "%Y%m%d%H%M%S",
+        "%Y-%m-%dT%H:%M:%S%z",
+        "%I:%M:%S %p %m/%d/%y",
+        "%%Z %Y%m%d%H%M",
+    ],
 )
 def test_time_formats(written: str) -> None:
     assert Mapping.read({**LEAST, "time_format": written}).time_format == written
@@ -69,6 +79,7 @@ def test_time_formats(written: str) -> None:
         ({**LEAST, "time_format": "%H:%M"}, "time_format: this pattern does not tell a date with hour and minute"),
         ({**LEAST, "time_format": "%d.%m.%Y %I:%M"}, "time_format: this pattern does not tell"),
         ({**LEAST, "time_format": "%Q %"}, "time_format: this pattern does not tell"),
+        ({**LEAST, "time_format": "%d.%m.%Y %H:%M %Z"}, "time_format: %Z, the name of a time zone, can't be read"),
         ({**LEAST, "durations": "hours"}, "durations: Input should be 'seconds'"),
         ({**LEAST, "ends": True}, "ends: Input should be 'named', 'leg' or 'call'"),
     ],
