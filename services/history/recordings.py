@@ -195,10 +195,12 @@ async def _stream(
         async with aclosing(store.read(key, part.start, part.end)) as pieces:
             while left > 0:
                 async with asyncio.timeout(_STALLED_SECONDS):
-                    piece = await anext(pieces)
+                    piece = await anext(pieces, b"")
                     await response.write(piece)
+                if not piece:
+                    raise NoRecording("it became shorter")
                 left -= len(piece)
-    except (StopAsyncIteration, NoRecording, RecordingsUnavailable, TimeoutError) as error:
+    except (NoRecording, RecordingsUnavailable, TimeoutError) as error:
         log.warning("recording_cut_off", reason=str(error) or type(error).__name__)
         if request.transport is not None:
             request.transport.abort()

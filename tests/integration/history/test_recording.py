@@ -19,8 +19,10 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 from yarl import URL
 
+from services.history import recordings
 from services.history.app import create
 from services.history.settings import Settings
 from services.history.writer import Writer
@@ -371,6 +373,24 @@ async def test_one_that_becomes_shorter_while_it_is_sent_is_cut_off_and_not_take
         with pytest.raises(aiohttp.ClientError):
             await answer.read()
     assert (await player.get(path_of(events), Range="bytes=0-9")).body == sound[:10]
+
+
+async def test_a_listener_who_takes_nothing_is_cut_off(
+    player: Player, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "_STALLED_SECONDS", 0.5)
+    sound = b"ID3\x04" + os.urandom(40_000_000)  # more than all buffers between the store and here
+    events = await player.recorded("large", sound)
+    headers = {"Authorization": "Bearer ours"}
+    with capture_logs() as lines:
+
+        async def cut_off() -> bool:
+            return any(line["event"] == "recording_cut_off" for line in lines)
+
+        async with player.api.session.get(player.api.url + path_of(events), headers=headers) as answer:
+            await until(cut_off, "who takes nothing is cut off")
+            with pytest.raises(aiohttp.ClientError):
+                await answer.read()
 
 
 async def test_listeners_who_are_slow_or_go_away_keep_no_file_open(player: Player, tmp_path: Path) -> None:
