@@ -1,18 +1,22 @@
 """What the service and its adapters agree on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.ingest.bodies import Fields
+from services.ingest.errors import WrongField
 from shared.directory import Channel
 from shared.events import CallAnswered, CallData, CallEnded, CallNoted, CallRinging, Raw
 from shared.events.ids import call_uid, event_id
 
 Event = CallRinging | CallAnswered | CallEnded | CallNoted
 E = TypeVar("E", bound=Event)
+
+LONGEST_ID: Final = 255
+"""Characters in the id of a call, a leg, a queue: longer than any telephone system's."""
 
 
 class Says(NamedTuple):
@@ -91,6 +95,13 @@ def envelope(
         traceparent=request.traceparent,
         data=data,
     )
+
+
+def too_long(ids: Mapping[str, str]) -> Iterator[WrongField]:
+    """Yield what is wrong with ids, by the names that the provider gives them."""
+    for name, value in ids.items():
+        if len(value) > LONGEST_ID:
+            yield WrongField(name, f"is longer than {LONGEST_ID} characters")
 
 
 def arrival_identity(request: Request) -> Mapping[str, str]:

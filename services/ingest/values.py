@@ -2,11 +2,10 @@
 
 import math
 import re
-from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from shared import clock
 from shared.events import Party
 from shared.phone import to_e164
 
@@ -55,7 +54,7 @@ def moment(text: str | None, time_zone: str, written: str = "any") -> datetime |
         return None
     try:
         found = _read_moment(text, written)
-        found = (found if found.tzinfo else found.replace(tzinfo=_zone(time_zone))).astimezone(UTC)
+        found = (found if found.tzinfo else found.replace(tzinfo=clock.zone(time_zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return found if _EARLIEST <= found < _LATEST else None
@@ -71,11 +70,3 @@ def _read_moment(text: str, written: str) -> datetime:
     if written in ("iso", "any"):
         return datetime.fromisoformat(text)
     raise ValueError("no such time")
-
-
-@lru_cache(maxsize=1000)
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # no such zone: KeyError's subclass
-        return UTC

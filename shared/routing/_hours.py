@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from shared import clock
 from shared.directory.model import Location
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -22,7 +22,7 @@ def is_open(location: Location, at: datetime) -> bool:
     """
     if location.hours is None:
         return True
-    local = at.astimezone(_zone(location.time_zone))
+    local = at.astimezone(clock.zone(location.time_zone))
     minute, today = local.hour * 60 + local.minute, local.weekday()
     return _holds(location.hours.get(_DAYS[today], ()), minute) or _holds(
         location.hours.get(_DAYS[today - 1], ()), minute + _DAY_MINUTES
@@ -52,11 +52,3 @@ def _minute(written: str) -> int | None:
     except ValueError:
         return None
     return found if 0 <= int(minute) < 60 and 0 <= found <= _DAY_MINUTES else None
-
-
-@lru_cache(maxsize=1000)
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # no such zone: KeyError's subclass
-        return UTC

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from services.ingest.adapter import Event, Mapped, Request, arrival_identity, envelope
+from services.ingest.adapter import LONGEST_ID, Event, Mapped, Request, arrival_identity, envelope, too_long
 from services.ingest.errors import Incomplete, Unrecognised, WrongField
 from services.ingest.providers.generic.reading import LISTS, Reader, Sent, reader_of
 from services.ingest.values import moment, party, seconds
@@ -23,7 +23,6 @@ from shared.events import (
     Recording,
 )
 
-_LONGEST_ID: Final = 255
 _LONGEST_URL: Final = 2000
 _MOST_ADDRESSED: Final = 500
 _LARGEST_ID: Final = 2**63 - 1
@@ -74,9 +73,8 @@ def _checked(request: Request, reader: Reader, sent: Sent, kind: str) -> tuple[d
 def _name(reader: Reader, sent: Sent, name: str, wrong: list[WrongField], *, required: bool = False) -> str:
     """Return the name in a field that says what is told: left out, it would be told of something else."""
     text, theirs = sent.text(name), reader.their(name)
-    if len(text) > _LONGEST_ID:
-        wrong.append(WrongField(theirs, f"is longer than {_LONGEST_ID} characters"))
-    elif theirs in sent.odd:
+    wrong += too_long({theirs: text})
+    if theirs in sent.odd:
         wrong.append(WrongField(theirs, "is a list or an object, not a text"))
     elif required and not text:
         wrong.append(WrongField(theirs, "is required"))
@@ -105,7 +103,7 @@ def _addressed(reader: Reader, sent: Sent, wrong: list[WrongField]) -> dict[str,
         if len(items) > _MOST_ADDRESSED:
             wrong.append(WrongField(reader.their(name), f"has more than {_MOST_ADDRESSED} entries"))
         elif name == "pbx_user_ids":
-            if not all(0 < len(item) <= _LONGEST_ID for item in items):
+            if not all(0 < len(item) <= LONGEST_ID for item in items):
                 wrong.append(WrongField(reader.their(name), "is a list of ids"))
             addressed[name] = tuple(items)
         else:
@@ -172,7 +170,7 @@ def _usable(sent: Sent, name: str, read: Callable[[str], Any]) -> Any:
 
 
 def _short(sent: Sent, name: str) -> str | None:
-    return _usable(sent, name, lambda text: text if len(text) <= _LONGEST_ID else None)  # type: ignore[no-any-return]
+    return _usable(sent, name, lambda text: text if len(text) <= LONGEST_ID else None)  # type: ignore[no-any-return]
 
 
 def _party(sent: Sent, name: str, country: str) -> Party | None:
@@ -184,7 +182,7 @@ def _party(sent: Sent, name: str, country: str) -> Party | None:
 
 def _number(sent: Sent, name: str, country: str) -> Party | None:
     written = sent.written(name)
-    if len(written) > _LONGEST_ID:
+    if len(written) > LONGEST_ID:
         sent.note_odd(name)
         return None
     return party(written, country)
@@ -221,7 +219,7 @@ def _ended(sent: Sent, data: dict[str, Any]) -> EndedData:
     outcome = Outcome(ours) if ours else _by_talk(word, data["talk_seconds"])
     # An outcome that we don't know ends the call or leg all the same; it must not outrank a record that tells one.
     authority = Authority.LIVE if outcome is Outcome.UNKNOWN else data["authority"]
-    cause = data["cause"] or (word[:_LONGEST_ID] if word and word != ours else None)
+    cause = data["cause"] or (word[:LONGEST_ID] if word and word != ours else None)
     return EndedData(**{**data, "outcome": outcome, "authority": authority, "cause": cause})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from services.ingest.adapter import Mapped, Request, arrival_identity, envelope
+from services.ingest.adapter import Mapped, Request, arrival_identity, envelope, too_long
 from services.ingest.errors import Incomplete, Unrecognised, WrongField
 from services.ingest.values import moment, party, seconds
 from shared.events import Authority, CallData, CallEnded, CallRinging, Direction, EndedData, Outcome
@@ -25,7 +25,6 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "FAILED": Outcome.FAILED,
     "CANCEL": Outcome.CANCELED,
 }
-_LONGEST_ID: Final = 255
 
 
 def to_events(request: Request) -> Mapped:
@@ -48,9 +47,7 @@ def _check(status: str, call_key: str, leg: str) -> None:
         wrong.append(WrongField("status", "is required"))
     if not call_key:
         wrong.append(WrongField("callid", "is required (or uniqueid)"))
-    for name, value in (("callid", call_key), ("sipnumber", leg)):
-        if len(value) > _LONGEST_ID:
-            wrong.append(WrongField(name, f"is longer than {_LONGEST_ID} characters"))
+    wrong += too_long({"callid": call_key, "sipnumber": leg})
     if wrong:
         raise Incomplete(wrong)
 

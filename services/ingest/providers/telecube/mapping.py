@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from services.ingest.adapter import Mapped, Request, arrival_identity, envelope
+from services.ingest.adapter import Mapped, Request, arrival_identity, envelope, too_long
 from services.ingest.bodies import Fields
 from services.ingest.errors import Incomplete, Unrecognised, WrongField
 from services.ingest.values import moment, party, seconds
@@ -44,7 +44,6 @@ _DIRECTIONS: Final[Mapping[str, Direction]] = {
 }
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _SHORT_NUMBER = re.compile(r"\d{1,5}")
-_LONGEST_ID: Final = 255
 
 
 def to_events(request: Request) -> Mapped:
@@ -79,9 +78,7 @@ def _check(fields: Fields, event: str, call_key: str, leg: str) -> None:
         wrong.append(WrongField("event", "is required (or type, action)"))
     if not call_key:
         wrong.append(WrongField("uniqueid", "is required (or call_id, callid, uuid)"))
-    for name, value in (("uniqueid", call_key), ("extension", leg), ("queue", _told(fields, _QUEUE))):
-        if len(value) > _LONGEST_ID:
-            wrong.append(WrongField(name, f"is longer than {_LONGEST_ID} characters"))
+    wrong += too_long({"uniqueid": call_key, "extension": leg, "queue": _told(fields, _QUEUE)})
     if wrong:
         raise Incomplete(wrong)
 

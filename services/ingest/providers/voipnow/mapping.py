@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
 
-from services.ingest.adapter import Event, Mapped, Request, arrival_identity, envelope
+from services.ingest.adapter import Event, Mapped, Request, arrival_identity, envelope, too_long
 from services.ingest.bodies import Fields
 from services.ingest.errors import Incomplete, WrongField
 from services.ingest.values import moment, party, seconds
@@ -48,7 +48,6 @@ _EXTENDED_NUMBER = re.compile(r"\d+\*\d+")
 _EXTENSION = re.compile(r"\d{1,5}|\d+\*\d+")
 _MICROSECONDS_SINCE_1970 = re.compile(r"\d{15,16}", re.ASCII)
 _MICROSECONDS = re.compile(r"\d{1,15}", re.ASCII)
-_LONGEST_ID: Final = 255
 _LONGEST_NAME: Final = 255
 
 
@@ -107,9 +106,7 @@ def _leg(fields: Fields, flow: Flow | None) -> str:
 
 def _check(call_key: str, leg: str, flow: Flow | None) -> None:
     wrong = [] if call_key else [WrongField("CallID", "is required")]
-    for name, value in (("CallID", call_key), ("CallerExtension" if flow == "out" else "CalledExtension", leg)):
-        if len(value) > _LONGEST_ID:
-            wrong.append(WrongField(name, f"is longer than {_LONGEST_ID} characters"))
+    wrong += too_long({"CallID": call_key, "CallerExtension" if flow == "out" else "CalledExtension": leg})
     if wrong:
         raise Incomplete(wrong)
 
