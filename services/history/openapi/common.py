@@ -12,7 +12,11 @@ OUTCOME: Final = text(enum=[word.value for word in Outcome])
 ID: Final = whole(minimum=1, maximum=BIGGEST)
 ID_IN_PATH: Final = whole(minimum=0, maximum=10**19 - 1)
 """What is no number of up to 19 digits names nothing: 404."""
-DAY_OR_TIME: Final[Json] = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+DAY_OR_TIME: Final[Json] = {
+    "type": "string",
+    "pattern": r"^(?!0000|0001|9999)",  # beyond all calendars in some time zones
+    "anyOf": [{"format": "date"}, {"format": "date-time"}],
+}
 FREE_TEXT: Final = text(maxLength=1000, pattern=r"^[^\u0000]*$")
 
 READING: Final[Mapping[int, str]] = {
