@@ -57,8 +57,7 @@ def describe(document: Document) -> None:
     document.schema("HookUnrecognised", _unrecognised())
     document.schema("HookDryRun", _dry_run())
     for adapter in ADAPTERS:
-        if adapter.name in PROVIDERS:
-            _provider(document, adapter, PROVIDERS[adapter.name])
+        _provider(document, adapter, PROVIDERS[adapter.name])
 
 
 def _provider(document: Document, adapter: Adapter, provider: Provider) -> None:
