@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from tests.bench import call, history, ingest, post_to_row
+from tests.bench import call, history, ingest, journal, post_to_row
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     parts: Mapping[str, Callable[[], str]] = {
         "call": call.run,
         "ingest": lambda: ingest.run(rounds=arguments.rounds, seconds=arguments.seconds),
+        "journal": lambda: journal.run(rounds=arguments.rounds, seconds=arguments.seconds),
         "history": history.run,
         "row": lambda: post_to_row.run(seconds=4 * arguments.seconds),
         "bus": _bus,

@@ -10,7 +10,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,12 +21,11 @@ import structlog
 from callbus.local import ports, processes
 from callbus.local.postgres import PostgresNode
 from callbus.local.processes import Command
-from callbus.local.rabbitmq import RabbitMQNode
 from shared.bus.topology import TOPOLOGY
 from shared.db import migrations
 from shared.secrets import hash_token
 from tests.bench.figures import cpu_seconds
-from tests.support.nodes import temporary_directory
+from tests.support.nodes import RabbitMQ, temporary_directory
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 KEY: Final = "key_of_the_bench_channel"
@@ -57,7 +56,7 @@ class Stack:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.rabbitmq = RabbitMQNode(directory / "rabbitmq")
+        self.rabbitmq = RabbitMQ(directory / "rabbitmq")
         self.postgres = PostgresNode(directory / "postgres")
         self._password = secrets.token_urlsafe(16)
         self._servers: list[int] = []
@@ -89,14 +88,22 @@ class Stack:
         self.rabbitmq.stop()
         self.postgres.stop()
 
-    def serve(self, name: str, argv: Sequence[str], *, service: str = "ingest", ready: str = "/readyz") -> Server:
-        """Start `python <argv>` with the environment of `service`; `{port}` in `argv` is its port."""
+    def serve(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        service: str = "ingest",
+        ready: str = "/readyz",
+        more: Mapping[str, str] | None = None,
+    ) -> Server:
+        """Start `python <argv>` with the environment of `service` and `more`; `{port}` in `argv` is its port."""
         port = ports.remembered(self.directory / "ports.json", [name])[name]
         data = self.directory / name
         data.mkdir()
         command = Command(
             (sys.executable, *(part.format(port=port) for part in argv)),
-            self._environment(service, port, data),
+            {**self._environment(service, port, data), **(more or {})},
             CHECKOUT,
         )
         process = processes.start(command, self.log(name), orphaned=signal.SIGKILL)
@@ -111,6 +118,19 @@ class Stack:
 
         processes.wait_until(up, 60, f"{name} to be ready ({self.log(name)})", pause_seconds=0.2)
         return Server(name, port, process.pid)
+
+    @property
+    def journal(self) -> Path:
+        """Where ingest writes what the broker does not take."""
+        return self.directory / "journal"
+
+    def set_memory_alarm(self, on: bool) -> None:
+        """Make the broker block (or unblock) its publishers."""
+        self.rabbitmq.set_memory_alarm(on)
+
+    def is_ready(self, server: Server) -> bool:
+        """Whether a server says that it is ready."""
+        return _answers(f"http://127.0.0.1:{server.port}/readyz")
 
     def end(self, server: Server) -> None:
         """End one server as a shutdown would."""
@@ -148,6 +168,8 @@ class Stack:
             "CALLBUS_POSTGRES_DSN": dsn,
             "CALLBUS_LISTEN_PORT": str(port),
             "CALLBUS_DATA_DIR": str(data),
+            "CALLBUS_JOURNAL_DIR": str(self.journal),
+            "CALLBUS_RECORDINGS_URL": (data / "recordings").as_uri(),
             "CALLBUS_LOG_LEVEL": "warning",
             # Waiting longer than usual for a confirm is measured, not refused.
             "CALLBUS_CONFIRM_SECONDS": "30",
