@@ -6,12 +6,11 @@ import base64
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 from aiohttp import web
 
-from services.history.asking import Query
+from services.history.asking import Query, uid_in
 from services.history.bodies import Body
 from services.history.paging import as_json, page, read_cursor, read_limit, read_number, read_time
 from services.history.reading import READER, Newest, Row
@@ -76,9 +75,8 @@ async def _newest(request: web.Request, account: int, location_id: int | None = 
 
 async def _show(request: web.Request) -> web.Response:
     token = await account_token(request, "calls:read")
-    uid = _uid(request.match_info["uid"])
     reader = request.app[READER]
-    row = await reader.call_by_uid(token.account_id, uid) if uid is not None else None
+    row = await reader.call_by_uid(token.account_id, uid_in(request))
     if row is None:
         raise problem(404, detail="there is no such call")
     told = [(body, read(body.essence.encode()).event) for body in await reader.bodies(row["uid"])]
@@ -202,13 +200,6 @@ def _words(raw: Raw) -> dict[str, Any]:
 
 def _party(party: Party | None) -> dict[str, Any] | None:
     return None if party is None else party.model_dump()
-
-
-def _uid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _place(row: Row) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Reading query parameters: every wrong one is named, not only the first."""
+"""Reading what a request names: the call in its path, and query parameters, of which every wrong one is told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar, cast
+from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from aiohttp import web
 
 from shared.http import FieldError, problem
 
@@ -97,6 +100,14 @@ class Query:
         except ValueError as error:
             self.wrong(name, str(error))
             return None
+
+
+def uid_in(request: web.Request) -> UUID:
+    """Return the call that the path names. Raises `Problem` 404 where it can be none."""
+    try:
+        return UUID(request.match_info["uid"])
+    except ValueError:
+        raise problem(404, detail="there is no such call") from None
 
 
 def zone_named(name: str) -> tzinfo:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from services.history.asking import Query, zone_named
+from services.history.paging import as_json
 from services.history.reading import READER, Filter, Row
 from services.history.recordings import ADDRESSES, Addresses
 from services.history.told import duration, spellings
@@ -89,7 +89,7 @@ async def _list(request: web.Request, base_url: str) -> web.Response:
     addresses = request.app[ADDRESSES]
     if links := _links(request, base_url, page, -(-total // per_page)):
         headers["Link"] = links
-    return _json([call_object(row, addresses) for row in rows], headers)
+    return as_json([call_object(row, addresses) for row in rows], headers)
 
 
 async def _show(request: web.Request) -> web.Response:
@@ -98,7 +98,7 @@ async def _show(request: web.Request) -> web.Response:
     row = await request.app[READER].call_by_id(token.account_id, id_) if id_ < 2**63 else None
     if row is None:
         raise problem(404, detail="there is no such call")
-    return _json(call_object(row, request.app[ADDRESSES]))
+    return as_json(call_object(row, request.app[ADDRESSES]))
 
 
 def call_object(row: Row, addresses: Addresses) -> dict[str, Any]:
@@ -153,7 +153,3 @@ def _links(request: web.Request, base_url: str, page: int, last: int) -> str:
     pages = {"first": 1, "prev": min(page - 1, last), "next": page + 1, "last": last}
     wanted = {rel: n for rel, n in pages.items() if 1 <= n <= last and (rel != "next" or page < last)}
     return ", ".join(f'<{base_url}{request.rel_url.update_query(page=n)}>; rel="{rel}"' for rel, n in wanted.items())
-
-
-def _json(value: object, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=orjson.dumps(value), content_type="application/json", headers=headers)

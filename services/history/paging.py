@@ -66,6 +66,6 @@ def page(
     return as_json({"items": [item(row) for row in rows], "next": following})
 
 
-def as_json(value: object) -> web.Response:
+def as_json(value: object, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return `value` as an answer."""
-    return web.Response(body=orjson.dumps(value), content_type="application/json")
+    return web.Response(body=orjson.dumps(value), content_type="application/json", headers=headers)

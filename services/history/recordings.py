@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
+from services.history.asking import uid_in
 from services.history.ranges import Span, Unsatisfiable, wanted_span
 from services.history.reading import READER, Row
 from shared import clock
@@ -103,10 +104,10 @@ def _sha256(account: int, uid: UUID, recording: Mapping[str, Any]) -> str | None
 
 async def _recording(request: web.Request) -> web.StreamResponse:
     if "signature" in request.query:
-        uid = _uid(request)
+        uid = uid_in(request)
         return await _play(request, uid, request.app[ADDRESSES].key(uid, request.query))
     token = await account_token(request, "calls:read")
-    uid = _uid(request)
+    uid = uid_in(request)
     row = await request.app[READER].call_by_uid(token.account_id, uid)
     if row is None:
         raise problem(404, detail="there is no such call")
@@ -119,13 +120,6 @@ async def _recording(request: web.Request) -> web.StreamResponse:
     if elsewhere is None:
         raise _no_recording()
     return web.Response(status=302, headers={"Location": str(elsewhere), "Cache-Control": "private"})
-
-
-def _uid(request: web.Request) -> UUID:
-    try:
-        return UUID(request.match_info["uid"])
-    except ValueError:
-        raise problem(404, detail="there is no such call") from None
 
 
 def _web_url(recording: Mapping[str, Any]) -> URL | None:
