@@ -33,13 +33,14 @@ _DRY_RUN: Final = query(
 _ERRORS: Final = {
     400: "The body is in none of the formats, or broken.",
     403: "The channel is switched off.",
-    404: "No channel of this provider has this key.",
+    404: "No channel of this provider has this key; or the URL names no event that there is.",
     408: "The body did not arrive in time.",
     413: "The body is too large, or has too many or too long fields.",
     415: "The body is compressed with something other than gzip or deflate.",
     422: "What a call needs is missing or can't be used: one entry in `errors` per field.",
     429: "More requests than the channel may send.",
-    503: "Not safe: the broker did not confirm in time, or the key can't be looked up now. Send it again.",
+    503: "Can't be taken now: an unknown key can't be looked up, the channel's mapping file can't be used, or neither "
+    "the broker nor our disk takes the events. Send it again.",
 }
 _EVENTS: Final = (CallRinging, CallAnswered, CallEnded, CallNoted)
 
@@ -149,7 +150,7 @@ def _accepted() -> Json:
         {
             "accepted": {"const": True},
             "request_id": text("As in `X-Request-Id`."),
-            "events": whole("How many call events it told of; the broker has all of them.", minimum=0),
+            "events": whole("How many call events it told of; all of them are safe.", minimum=0),
         }
     )
 

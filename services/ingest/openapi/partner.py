@@ -42,7 +42,7 @@ _ERRORS: Final = {
     415: "The body is compressed with something other than gzip or deflate.",
     422: "Some fields are wrong; every one of them is named.",
     429: "More requests than the chain may send.",
-    503: "Not safe now: send it again.",
+    503: "Can't be taken now: send it again.",
 }
 
 
