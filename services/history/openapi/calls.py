@@ -187,6 +187,7 @@ def _describe_recording(document: Document) -> None:
                     403: "The token's scopes lack `calls:read`; or the link is wrong or too old.",
                     404: "The account has no such call, or the call no such recording.",
                     416: "The file has no byte of the range.",
+                    503: "The database, the directory or the store of recordings is away.",
                 }
             ),
         },
