@@ -65,11 +65,7 @@ class Player:
     async def keep(self, sound: bytes, uid: UUID, account: int = 1) -> str:
         """Put a recording into the store as ingest does; return its key."""
 
-        async def chunks() -> AsyncIterator[bytes]:
-            for start in range(0, len(sound), 100_000):
-                yield sound[start : start + 100_000]
-
-        upload = await self.store.receive(chunks(), 2**30)
+        upload = await self.store.receive(chunks(sound), 2**30)
         return await self.store.keep(upload, account, uid)
 
     async def recorded(self, key: str, *sounds: bytes, account: int = 1) -> list[Told]:
@@ -106,6 +102,12 @@ def link(uid: UUID, sound: bytes, account: int = 1, lives: timedelta = timedelta
     """Return the path and query of a link that ingest gave."""
     parts = urlsplit(LINKS.link(account, uid, sha256(sound), datetime.now(UTC) + lives))
     return f"{parts.path}?{parts.query}"
+
+
+async def chunks(sound: bytes) -> AsyncIterator[bytes]:
+    """Yield a sound as it comes in."""
+    for start in range(0, len(sound), 100_000):
+        yield sound[start : start + 100_000]
 
 
 def sha256(sound: bytes) -> str:
@@ -300,6 +302,29 @@ async def test_a_signed_link_needs_no_token_and_no_event(player: Player) -> None
     assert (heard.status, heard.body, heard.headers["Content-Type"]) == (200, MP3, "audio/mpeg")
     head = await player.get(link(uid, MP3, account=2), token=None, method="HEAD")
     assert (head.status, head.headers["Content-Length"]) == (200, str(len(MP3)))
+
+
+async def test_a_signed_link_plays_while_the_database_is_away_and_a_token_is_told_to_come_back(tmp_path: Path) -> None:
+    (tmp_path / "link.key").write_bytes(LINK_KEY)
+    settings = Settings(
+        amqp_url="amqp://guest:guest@127.0.0.1:1/",
+        postgres_dsn="postgres://nobody@127.0.0.1:1/none",
+        listen_port=0,
+        recordings_url=(tmp_path / "recordings").as_uri(),
+        link_key_file=tmp_path / "link.key",
+    )
+    uid = uuid4()
+    store = Recordings.open((tmp_path / "recordings").as_uri())
+    async with (
+        serving(create(settings), settings) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        upload = await store.receive(chunks(MP3), 2**20)
+        await store.keep(upload, 1, uid)
+        async with session.get(URL(link(uid, MP3), encoded=True)) as answer:
+            assert (answer.status, await answer.read()) == (200, MP3)
+        async with session.get(path_of(uid), headers={"Authorization": "Bearer ours"}) as answer:
+            assert (answer.status, int(answer.headers["Retry-After"]) >= 1) == (503, True)
 
 
 async def test_a_signed_link_to_what_is_not_there_is_404(player: Player) -> None:
