@@ -196,12 +196,11 @@ def _by_account(rows: Iterable[_Row]) -> dict[int, tuple[_Row, ...]]:
 
 
 def _by_phone(contacts: Iterable[Contact]) -> dict[tuple[int, str], tuple[Contact, ...]]:
-    found: dict[tuple[int, str], tuple[Contact, ...]] = {}
+    found: dict[tuple[int, str], list[Contact]] = {}
     for contact in contacts:
         for phone in contact.phones:
-            key = (contact.account_id, phone)
-            found[key] = (*found.get(key, ()), contact)
-    return found
+            found.setdefault((contact.account_id, phone), []).append(contact)
+    return {key: tuple(of_phone) for key, of_phone in found.items()}
 
 
 def _with_telephony(users: Iterable[User]) -> dict[int, tuple[int, ...]]:

@@ -68,6 +68,13 @@ def test_people_and_contacts_are_found_within_their_account_only() -> None:
     assert snapshot.contacts_by_phone[1, "+48601234567"] == (here,)
 
 
+def test_a_number_that_very_many_share_is_indexed_in_linear_time() -> None:
+    # A switchboard, or the zeros of those who had to enter something. Quadratic, it would meet the time-out of all tests.
+    contacts = tuple(Contact(id=number, account_id=1, name="c", phones=("000000000",)) for number in range(250_000))
+
+    assert Snapshot.of(Rows(contacts=contacts)).contacts_by_phone == {(1, "000000000"): contacts}
+
+
 def test_a_newer_document_with_more_fields_is_read_and_a_broken_one_refused() -> None:
     assert parse_rows(b'{"version": 3, "accounts": [{"id": 1, "name": "a", "new": true}], "more": []}').version == 3
     with pytest.raises(ValueError, match="accounts"):
