@@ -69,7 +69,7 @@ def test_people_and_contacts_are_found_within_their_account_only() -> None:
 
 
 def test_a_number_that_very_many_share_is_indexed_in_linear_time() -> None:
-    # A switchboard, or the zeros of those who had to enter something. Quadratic, it would meet the time-out of all tests.
+    # A switchboard, or the zeros of those who had to enter something. Quadratic, it would meet the tests' time-out.
     contacts = tuple(Contact(id=number, account_id=1, name="c", phones=("000000000",)) for number in range(250_000))
 
     assert Snapshot.of(Rows(contacts=contacts)).contacts_by_phone == {(1, "000000000"): contacts}
