@@ -87,6 +87,8 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     _histogram(request, status).observe(seconds)
     if status >= 400 or logging.enabled("debug"):
         _log_request(request, status, seconds, failure)
+    if failure is not None and request.writer.output_size > 0:
+        raise ConnectionAbortedError("part of another answer has been sent already") from failure
     return response
 
 

@@ -45,6 +45,14 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def broken(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.content_length = 1000
+    await response.prepare(request)
+    await response.write(b"part")
+    raise RuntimeError("half way")
+
+
 async def endless(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
@@ -75,6 +83,7 @@ async def port(readiness: Readiness, lines: io.BytesIO) -> AsyncIterator[int]:
     app.router.add_post("/voip/echo", echo)
     app.router.add_get("/stream", stream)
     app.router.add_get("/endless", endless)
+    app.router.add_get("/broken", broken)
     async with serving(app, SETTINGS) as port:
         yield port
 
@@ -419,3 +428,17 @@ async def test_a_client_that_leaves_before_the_end_of_its_answer_is_no_failure(p
         while b'"client_gone"' not in lines.getvalue():
             await asyncio.sleep(0.01)
     assert b"request_unreadable" not in lines.getvalue()
+
+
+async def test_an_answer_that_fails_half_way_is_cut_off_and_no_other_is_written_into_it(
+    port: int, lines: io.BytesIO
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(20):
+        answer = await reader.read()  # to its end: the connection is closed
+    writer.close()
+
+    assert answer.partition(b"\r\n\r\n")[2] == b"part"
+    assert b'"request_failed"' in lines.getvalue()
+    assert b"half way" in lines.getvalue()
