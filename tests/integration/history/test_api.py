@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +14,8 @@ from shared.call import Call
 from shared.events import Authority, Outcome
 from tests.integration.history.support import Api
 from tests.support.histories import NOON, Story, Told, history, traffic
+
+NOBODYS = UUID("00000000-0000-4000-8000-000000000000")
 
 
 def written(key: str, start: int = 0, **note: Any) -> list[Told]:
@@ -73,13 +75,13 @@ async def test_without_a_valid_token_there_is_a_401_in_the_crms_envelope(api: Ap
         assert list(body) == ["error"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/calls", f"/api/v1/calls/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/api/v1/calls", f"/api/v1/calls/{NOBODYS}"])
 async def test_without_a_valid_token_there_is_a_401_problem_under_api_v1(api: Api, path: str) -> None:
     status, body, headers = await api.get(path, token="wrong")
     assert (status, body["status"], headers["Content-Type"]) == (401, 401, "application/problem+json")
 
 
-@pytest.mark.parametrize("path", ["/voip/calls", "/voip/calls/1.json", "/api/v1/calls", f"/api/v1/calls/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/voip/calls", "/voip/calls/1.json", "/api/v1/calls", f"/api/v1/calls/{NOBODYS}"])
 async def test_a_token_whose_scopes_lack_reading_is_403_in_the_paths_envelope(api: Api, path: str) -> None:
     status, body, _ = await api.get(path, token="writer")
     assert status == 403
@@ -94,7 +96,7 @@ async def test_another_accounts_call_looks_exactly_like_an_unknown_one(api: Api)
     await api.store(events)
     _, items, _ = await api.get("/voip/calls.json")
     mine = [f"/voip/calls/{items[0]['id']}.json", f"/api/v1/calls/{events[0].subject}"]
-    unknown = ["/voip/calls/999999.json", f"/api/v1/calls/{uuid4()}"]
+    unknown = ["/voip/calls/999999.json", f"/api/v1/calls/{NOBODYS}"]
     for path, other in zip(mine, unknown, strict=True):
         assert (await api.get(path))[0] == 200
         theirs, none = await api.get(path, token="theirs"), await api.get(other, token="theirs")
