@@ -12,7 +12,7 @@ from contextlib import aclosing, contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -24,11 +24,18 @@ from shared import clock
 from shared.recordings._keys import INCOMING, is_key, is_upload, key_of, new_upload
 from shared.recordings.errors import NoRecording, RecordingsUnavailable, TooLarge
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 _HEAD_BYTES: Final = 64
 _DISK_READ_BYTES: Final = 64 * 1024
 _BUCKET_READ_BYTES: Final = 256 * 1024
 _DISK_BUFFER_BYTES: Final = 256 * 1024
 _BUCKET_BUFFER_BYTES: Final = 5 * 1024 * 1024  # the smallest part that S3 takes
+_ANSWER_SECONDS = 10.0
+"""Who has not answered a question, or sent the next piece, within this is away."""
+_RETRIES: Final["RetryConfig"] = {"max_retries": 4, "retry_timeout": timedelta(seconds=15)}
+"""Of one request to a bucket. The library's own are ten, for three minutes: those who wait give up before."""
 _SCHEMES: Final = frozenset({"local", "s3", "gcs", "azure", "memory"})
 
 
@@ -129,7 +136,8 @@ class Recordings:
             return None
         with _failures():
             try:
-                meta = await obstore.head_async(self._store, key)
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    meta = await obstore.head_async(self._store, key)
             except FileNotFoundError:
                 return None
         return Found(meta["size"])
@@ -153,8 +161,14 @@ class Recordings:
                 raise NoRecording("there is no such recording") from None
 
     async def _from_bucket(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        answer = await obstore.get_async(self._store, key, options={"range": (start, end)})
-        async for piece in answer.stream(min_chunk_size=_BUCKET_READ_BYTES):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            answer = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        pieces = aiter(answer.stream(min_chunk_size=_BUCKET_READ_BYTES))
+        while True:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                piece = await anext(pieces, None)
+            if piece is None:
+                return
             yield bytes(piece)
 
     async def _from_disk(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
@@ -187,8 +201,10 @@ class Recordings:
 
     @cached_property
     def _store(self) -> ObjectStore:
-        if self._folder is None:
+        if self._url.startswith("memory:"):
             return from_url(self._url)
+        if self._folder is None:
+            return from_url(self._url, retry_config=_RETRIES)
         _make_folder(self._folder)
         return LocalStore(self._folder)
 

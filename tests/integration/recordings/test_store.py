@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from shared.recordings import Found, NoRecording, Recordings, RecordingsUnavailable, TooLarge, Upload
+from shared.recordings import Found, NoRecording, Recordings, RecordingsUnavailable, TooLarge, Upload, _store
 
 UID = UUID("0470ed2a-3745-525b-a6ac-8c76e888dfb6")
 SOUND = bytes(range(256)) * 4096  # a megabyte: several buffers
@@ -239,6 +239,32 @@ async def test_a_store_that_can_not_be_written_says_so_and_recovers(folder: Path
     folder.unlink()
 
     assert await store.keep(await store.receive(chunks(SOUND), LIMIT), 7, UID)
+
+
+async def test_a_bucket_that_never_answers_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = asyncio.Event()
+
+    async def silence(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silence, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for name, value in (
+            ("ENDPOINT", f"http://127.0.0.1:{port}"),
+            ("ALLOW_HTTP", "true"),
+            ("REGION", "nowhere"),
+            ("ACCESS_KEY_ID", "nobody"),
+            ("SECRET_ACCESS_KEY", "nothing"),
+        ):
+            monkeypatch.setenv(f"AWS_{name}", value)
+        monkeypatch.setattr(_store, "_ANSWER_SECONDS", 0.5)
+        store = Recordings.open("s3://bucket/calls")
+        with pytest.raises(RecordingsUnavailable):
+            await store.find(f"7/{UID}/{SHA256}")
+        with pytest.raises(RecordingsUnavailable):
+            await whole(store, f"7/{UID}/{SHA256}")
+        answered.set()
 
 
 async def test_what_is_kept_is_synced_to_the_disk_with_every_name_on_the_way(
