@@ -21,6 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from shared import clock
+from shared.disk import make_folder, sync
 from shared.recordings._keys import INCOMING, is_key, is_upload, key_of, new_upload
 from shared.recordings.errors import NoRecording, RecordingsUnavailable, TooLarge
 
@@ -119,7 +120,7 @@ class Recordings:
         _check_upload(upload)
         with _failures():
             if self._folder is not None:
-                await asyncio.to_thread(_sync, self._folder / upload.path)
+                await asyncio.to_thread(sync, self._folder / upload.path)
             await obstore.rename_async(self._store, upload.path, key)
             if self._folder is not None:
                 await asyncio.to_thread(_sync_folders, self._folder, self._folder / key)
@@ -205,7 +206,7 @@ class Recordings:
             return from_url(self._url)
         if self._folder is None:
             return from_url(self._url, retry_config=_RETRIES)
-        _make_folder(self._folder)
+        make_folder(self._folder)
         return LocalStore(self._folder)
 
     async def _delete(self, path: str) -> None:
@@ -227,29 +228,12 @@ def _check_upload(upload: Upload) -> None:
         raise ValueError("this is no upload")
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a private folder where there is none; it and all above it that is new are there after a power cut too."""
-    new = [each for each in (folder, *folder.parents) if not each.exists()]
-    if new:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for each in new:
-        _sync(each.parent)
-
-
 def _sync_folders(root: Path, file: Path) -> None:
     """Make the names on the way from `root` to `file` durable: the folders may be new too."""
     for folder in file.parents:
-        _sync(folder)
+        sync(folder)
         if folder == root:
             return
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sweep_folder(folder: Path, older_than_seconds: float) -> int:
