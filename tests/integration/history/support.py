@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import aiohttp
 import orjson
@@ -60,6 +60,19 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with self.session.request(method, self.url + path, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def every(self, path: str, *, limit: int) -> list[Any]:
+        """Return all items of a list, read page by page."""
+        items: list[Any] = []
+        query: dict[str, Any] = {"limit": limit}
+        while True:
+            status, body, _ = await self.get(f"{path}?{urlencode(query)}")
+            assert status == 200, body
+            assert len(body["items"]) <= limit
+            items += body["items"]
+            if body["next"] is None:
+                return items
+            query["cursor"] = body["next"]
 
     async def ids(self, path: str) -> list[str]:
         """Return the keys of the calls in a list."""

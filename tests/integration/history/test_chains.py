@@ -84,15 +84,7 @@ async def test_both_lists_go_on_from_their_cursor(places: Api) -> None:
         (f"/api/v1/locations/{OURS}/calls", ["k4", "k3", "k2", "k1", "k0"]),
         ("/api/v1/chains/1/calls", ["k4", "k3", "k2", "x", "k1", "k0"]),
     ):
-        seen: list[str] = []
-        cursor = ""
-        while True:
-            _, body, _ = await places.get(f"{path}?limit=2{cursor}")
-            seen += [item["call_key"] for item in body["items"]]
-            if body["next"] is None:
-                break
-            cursor = f"&cursor={body['next']}"
-        assert seen == expected
+        assert [item["call_key"] for item in await places.every(path, limit=2)] == expected
 
 
 @pytest.mark.parametrize(
