@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from services.ingest import channel_key, hooks, openapi, operators, partner, reapply
-from services.ingest.door import PARTS, POOL, Parts
+from services.ingest.door import PARTS, Parts
 from services.ingest.durable import Durable
 from services.ingest.intake import Intake
 from services.ingest.journal import Journal
@@ -17,6 +17,7 @@ from services.ingest.limits import TokenBuckets
 from services.ingest.rejected import Rejected
 from services.ingest.settings import Settings
 from services.ingest.stray import keep_strays
+from services.ingest.transactions import TRANSACTIONS, Transactions
 from shared.bus import Broker
 from shared.db import migrations, opened_pool
 from shared.directory import DirectoryReader, Part
@@ -68,12 +69,12 @@ def build(settings: Settings) -> web.Application:
         dsn = settings.postgres_dsn.get_secret_value()
         # Only for APIs that need it; where it is away, webhooks are taken all the same, so it is no part of readiness.
         async with opened_pool(dsn, application_name=NAME, command_timeout_seconds=_STATEMENT_SECONDS) as pool:
-            app[POOL] = pool
+            app[TRANSACTIONS] = Transactions(pool)
             tasks = [
                 run_in_background(app, "broker", broker.run()),
                 run_in_background(app, "directory", directory.run()),
                 run_in_background(app, "journal", journal.run()),
-                partner.start(app, pool),
+                partner.start(app),
                 run_in_background(app, "journal of reports", reports.run()),
             ]
             yield

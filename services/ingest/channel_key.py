@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from services.ingest import metrics
-from services.ingest.door import PARTS, POOL, Seen, arrival_of, guarded, throttle
+from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
 from services.ingest.errors import Incomplete, WrongField
 from services.ingest.intake import request_of
 from services.ingest.keyed_calls import MAX_EVENTS, KeyedCalls, Known, Stored
@@ -25,7 +25,7 @@ from services.ingest.providers.channel_key.mapping import (
     uid_of_request,
 )
 from services.ingest.settings import Settings
-from services.ingest.transactions import Transactions
+from services.ingest.transactions import TRANSACTIONS
 from services.ingest.uploads import Audio, received
 from shared import clock, logging
 from shared.bus import Publisher
@@ -57,7 +57,7 @@ API: Final = web.AppKey("CHANNEL_KEY_API", Api)
 
 
 def add_to(app: web.Application, settings: Settings, publisher: Publisher) -> None:
-    """Serve the API; needs `POOL` by the time it is started."""
+    """Serve the API; needs `TRANSACTIONS` by the time it is started."""
     handler = guarded(ADAPTER.name, _take)
     for path in (PATH, f"{PATH}/"):
         app.router.add_post(path, handler)
@@ -65,7 +65,7 @@ def add_to(app: web.Application, settings: Settings, publisher: Publisher) -> No
     links = Links.from_file(settings.link_key_file, settings.base_url) if settings.link_key_file else None
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
-        calls = KeyedCalls(Transactions(app[POOL]))
+        calls = KeyedCalls(app[TRANSACTIONS])
         outbox = Outbox(publisher, calls, settings.confirm_seconds)
         app[API] = Api(recordings, links, calls, outbox)
         task = run_in_background(app, "outbox", outbox.run())
@@ -136,7 +136,7 @@ async def _call(calls: KeyedCalls, channel: Channel, asked: Create | Update, key
     known = await calls.find_by_uid(channel, uid) if uid is not None else None
     if known is not None or isinstance(asked, Update):
         return _there(known)
-    call_number, ticket_number = await calls.take_numbers()
+    call_number, ticket_number = await calls.take_numbers(channel)
     return Known(uid or uid_of_number(channel.id, call_number), call_number, ticket_number, asked.pbx_call_id)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-import asyncpg
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -38,8 +37,6 @@ class Parts(NamedTuple):
 
 
 PARTS: Final = web.AppKey("PARTS", Parts)
-POOL: Final = web.AppKey("POOL", asyncpg.Pool)
-"""Connections of the APIs that keep something in the database."""
 
 
 class Seen:

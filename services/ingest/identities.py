@@ -8,7 +8,6 @@ and between replicas by PostgreSQL's advisory locks. (A table of rows to lock wo
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +15,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
-from weakref import WeakValueDictionary
 
 import asyncpg
 import orjson
@@ -25,6 +23,7 @@ from services.ingest.bodies import Fields
 from services.ingest.integrations import Integrations
 from services.ingest.providers.partner.mapping import Report, Ring
 from services.ingest.transactions import Transactions
+from services.ingest.turns import Turns
 from shared.db import Queries
 from shared.directory import Channel
 from shared.events import Party
@@ -71,7 +70,7 @@ class Identities:
     def __init__(self, transactions: Transactions, integrations: Integrations) -> None:
         self._transactions = transactions
         self._integrations = integrations
-        self._turns: WeakValueDictionary[tuple[int, int, str, str], asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns()
         self._unwritten: dict[UUID, tuple[object, ...]] = {}
 
     async def of_ring(self, channel: Channel, ring: Ring, received_at: datetime) -> UUID | None:
@@ -121,19 +120,16 @@ class Identities:
     @asynccontextmanager
     async def _turn(self, place: _Place) -> AsyncIterator[Any]:
         """Yield a connection in a transaction in which nobody else decides about this phone."""
-        lock = self._turns.get(place.of_phone)
-        if lock is None:
-            lock = self._turns[place.of_phone] = asyncio.Lock()
-        async with lock, self._written_guesses() as connection:
+        async with self._turns.of(place.of_phone), self._written_guesses(place.channel) as connection:
             await connection.execute(_SQL.lock, "phone:{}:{}:{}:{}".format(*place.of_phone))
             yield connection
 
     @asynccontextmanager
-    async def _written_guesses(self) -> AsyncIterator[Any]:
+    async def _written_guesses(self, channel: Channel) -> AsyncIterator[Any]:
         """Yield a connection in a transaction in which what was guessed is written."""
         guesses, self._unwritten = self._unwritten, {}
         try:
-            async with self._transactions.begin() as connection:
+            async with self._transactions.begin(channel.id) as connection:
                 if guesses:
                     # By uid, so that two replicas that write the same ones don't wait for each other in a circle.
                     await connection.executemany(_SQL.open, [guesses[uid] for uid in sorted(guesses)])

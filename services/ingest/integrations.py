@@ -42,14 +42,14 @@ class Integrations:
 
     async def set_enabled(self, channel: Channel, enabled: bool, at: datetime) -> None:
         """Switch a channel on or off; twice is once. Raises `DatabaseUnavailable`."""
-        async with self._transactions.begin() as connection:
+        async with self._transactions.begin(channel.id) as connection:
             await connection.execute(_SQL.set_enabled, channel.id, channel.account_id, enabled, at)
         self._seen[channel.id] = enabled
 
     async def is_enabled(self, channel: Channel) -> bool:
         """Return whether the channel is switched on, or was when that was last known. Raises `DatabaseUnavailable`."""
         try:
-            async with self._transactions.begin() as connection:
+            async with self._transactions.begin(channel.id) as connection:
                 return await self.ask(channel, connection)
         except DatabaseUnavailable:
             known = self.last_known(channel)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from services.ingest.adapter import Event
 from services.ingest.transactions import Transactions
+from services.ingest.turns import Turns
 from shared.db import Queries
 from shared.directory import Channel
 from shared.events import parse
@@ -84,6 +85,7 @@ class KeyedCalls:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
+        self._turns = Turns()
 
     async def find_by_uid(self, channel: Channel, uid: UUID) -> Known | None:
         """Return the channel's call with this uid."""
@@ -93,18 +95,18 @@ class KeyedCalls:
         """Return the channel's call with this number."""
         return await self._find(SQL.find_by_number, number, channel) if number <= _GREATEST_NUMBER else None
 
-    async def take_numbers(self) -> tuple[int, int]:
+    async def take_numbers(self, channel: Channel) -> tuple[int, int]:
         """Return a call's and a ticket's number that nobody else gets."""
-        async with self._transactions.begin() as connection:
-            row = await connection.fetchrow(SQL.take_numbers)
+        row: Any = await self._transactions.row(channel.id, SQL.take_numbers)
         return row["call_number"], row["ticket_number"]
 
     async def add(self, channel: Channel, call: Known, tell: Callable[[Told], New | None]) -> Stored:
         """Add the event that `tell` makes of what was told before, or none where it returns None.
 
-        The call is created where it is not there yet. `tell` is pure: it runs under the call's lock.
+        The call is created where it is not there yet. `tell` is pure: it runs under the call's lock, for which those of
+        this process wait without a connection.
         """
-        async with self._transactions.begin() as connection:
+        async with self._turns.of(call.uid), self._transactions.begin(channel.id) as connection:
             told, pending = await _locked(connection, channel, call)
             known, events = told.known, list(told.events)
             new = tell(told)
@@ -131,8 +133,7 @@ class KeyedCalls:
         return [Pending(*row) for row in rows]
 
     async def _find(self, query: str, key: object, channel: Channel) -> Known | None:
-        async with self._transactions.begin() as connection:
-            row = await connection.fetchrow(query, key, channel.account_id, channel.id)
+        row = await self._transactions.row(channel.id, query, key, channel.account_id, channel.id)
         return Known(*row) if row is not None else None
 
 

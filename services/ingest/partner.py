@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import asyncpg
 import orjson
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel
@@ -24,7 +23,7 @@ from services.ingest.integrations import Integrations
 from services.ingest.journal import Deferred, Journal
 from services.ingest.providers.partner.mapping import Report, Ring, Setup, read, to_event
 from services.ingest.settings import Settings
-from services.ingest.transactions import Transactions
+from services.ingest.transactions import TRANSACTIONS
 from shared import logging
 from shared.bus import Message, Publisher
 from shared.db import DatabaseUnavailable
@@ -69,9 +68,9 @@ def add_routes(app: web.Application) -> None:
         app.router.add_post(f"{path}/", handler)
 
 
-def start(app: web.Application, pool: asyncpg.Pool[Any]) -> asyncio.Task[Any]:
-    """Let `app` work with what is in the database behind `pool`; return what keeps doing so."""
-    transactions = Transactions(pool)
+def start(app: web.Application) -> asyncio.Task[Any]:
+    """Let `app` work with what is behind its `TRANSACTIONS`; return what keeps doing so."""
+    transactions = app[TRANSACTIONS]
     integrations = Integrations(transactions)
     app[NAMELESS] = Nameless(integrations, Identities(transactions, integrations))
     return run_in_background(app, "integrations", integrations.run())

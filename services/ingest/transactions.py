@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import asyncpg
+from aiohttp import web
 
+from services.ingest.turns import Turns
 from shared.db import DatabaseUnavailable, database_errors
 
 _LONGEST_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 1.0
+_MOST_OF_CHANNEL: Final = 4  # connections, of the pool's ten
 # One round trip. A lock that isn't given within a second is held by something that is stuck; and one of our connections
 # that falls silent in the middle must not keep what it has locked for long.
 _BEGIN: Final = "BEGIN; SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transaction_session_timeout = '5s'"
@@ -22,31 +25,55 @@ _BEGIN: Final = "BEGIN; SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transac
 class Transactions:
     """Transactions over connections of a pool, each of two seconds at most, waiting for a connection included.
 
-    While the database is silent (a half-open connection, a host that drops packets) one in a second finds that out;
-    the others are told at once.
+    No channel has more than a few of the connections at a time: what is more waits in line, up to some seconds, and
+    keeps nothing from other channels. While the database is silent (a half-open connection, a host that drops packets)
+    one in a second finds that out; the others are told at once.
     """
 
     def __init__(self, pool: asyncpg.Pool[Any], clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._clock = clock
+        self._lines = Turns(_MOST_OF_CHANNEL)
+        self._answered_at = clock()
         self._silent_until = 0.0
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Any]:
+    async def begin(self, channel_id: int | None = None) -> AsyncIterator[Any]:
         """Yield a connection in a transaction that ends with the block: committed, or not where that raises.
 
-        Raises `DatabaseUnavailable`; what was to be committed may have been all the same.
+        `channel_id` is the channel for which it is. Raises `DatabaseUnavailable`; what was to be committed may have
+        been all the same.
         """
-        if self._clock() < self._silent_until:
+        async with self._line(channel_id), self._asked() as connection:
+            await connection.execute(_BEGIN)
+            self._answered_at = self._clock()
+            yield connection
+            await connection.execute("COMMIT")
+            self._answered_at = self._clock()
+
+    async def row(self, channel_id: int, query: str, *arguments: object) -> asyncpg.Record | None:
+        """Return the first row of a statement that is a transaction by itself. Raises `DatabaseUnavailable`."""
+        async with self._line(channel_id), self._asked() as connection:
+            row: asyncpg.Record | None = await connection.fetchrow(query, *arguments)
+            self._answered_at = self._clock()
+            return row
+
+    def _line(self, channel_id: int | None) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if channel_id is None else self._lines.of(channel_id)
+
+    @asynccontextmanager
+    async def _asked(self) -> AsyncIterator[Any]:
+        """Yield a connection for a short while. Raises `DatabaseUnavailable`."""
+        asked_at = self._clock()
+        if asked_at < self._silent_until:
             raise DatabaseUnavailable("the database did not answer a moment ago", _PAUSE_SECONDS)
         with database_errors():
             try:
                 async with asyncio.timeout(_LONGEST_SECONDS), self._connection() as connection:
-                    await connection.execute(_BEGIN)
                     yield connection
-                    await connection.execute("COMMIT")
             except TimeoutError:
-                self._silent_until = self._clock() + _PAUSE_SECONDS
+                if self._answered_at < asked_at:  # nobody was answered: it is not busy, it is silent
+                    self._silent_until = self._clock() + _PAUSE_SECONDS
                 raise
 
     @asynccontextmanager
@@ -59,3 +86,7 @@ class Transactions:
             raise
         finally:
             await self._pool.release(connection)
+
+
+TRANSACTIONS: Final = web.AppKey("TRANSACTIONS", Transactions)
+"""Of all APIs that keep something in the database: they share its connections."""
