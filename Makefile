@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 # A part of the tests: make test T=tests/unit/shared
 T ?= tests
+# Tests run in so many processes, each with a broker and a database of its own.
+PROCESSES ?= 2
 CALLS ?= 14
 SPEED ?= 1
 COMPOSE := docker compose -f deploy/docker-compose.yml
@@ -33,10 +35,10 @@ down:  ## Stop the containers; their data stays in volumes
 	@$(COMPOSE) down
 
 test: check  ## Run what CI runs, with a RabbitMQ and a PostgreSQL of its own (T=tests/unit for a part)
-	@exec $(PYTHON) -m pytest $(T) -q -m 'not long' --durations=15
+	@exec $(PYTHON) -m pytest $(T) -q -m 'not long' -n $(PROCESSES) --dist loadgroup --durations=15
 
 test-long: check  ## Run every test, the slow ones too: every seed, every kill; before a release
-	@exec $(PYTHON) -m pytest $(T) -q --durations=30 --timeout=3600
+	@exec $(PYTHON) -m pytest $(T) -q -n $(PROCESSES) --dist loadgroup --durations=30 --timeout=3600
 
 test-compose:  ## Bring the containers up for real, from nothing, and play calls; as root on Debian 12, some minutes
 	@exec bash deploy/compose-test/run.sh

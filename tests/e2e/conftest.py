@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
 import aiohttp
 import pytest
 
 from callbus.local.surroundings import DATABASE
 from callbus.local.system import System
+from tests.e2e.reckoning import Tell
 from tests.support.load import Provider
 from tests.support.nodes import temporary_directory
 
@@ -53,6 +54,12 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as client:
         yield client
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Says what came of a test at the end of the run."""
+    return lambda text: record_property("told", text)
 
 
 @pytest.fixture

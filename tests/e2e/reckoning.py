@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -14,6 +14,8 @@ from tests.support.load import Ledger
 DEADLINE_SECONDS = 120.0
 PAUSE_SECONDS = 0.3
 Rows = Sequence[asyncpg.Record]
+Tell = Callable[[str], None]
+"""Says something at the end of the run, whichever process ran the test."""
 
 
 @dataclass(frozen=True)

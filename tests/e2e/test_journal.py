@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from callbus.local.system import System
-from tests.e2e.reckoning import settled
+from tests.e2e.reckoning import Tell, settled
 from tests.support.load import Provider, play_calls
 
 ENOUGH = 300
@@ -45,7 +45,7 @@ async def emptied(system: System) -> None:
 
 
 async def test_a_full_journal_survives_the_kill_of_all_and_of_one_replica_for_good(
-    broker_away: System, provider: Provider, capsys: pytest.CaptureFixture[str]
+    broker_away: System, provider: Provider, tell: Tell
 ) -> None:
     system, name, stop = broker_away, f"journal-{random.randrange(2**32)}", asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -61,8 +61,7 @@ async def test_a_full_journal_survives_the_kill_of_all_and_of_one_replica_for_go
     reckoning = await settled(system.postgres_dsn, provider.ledger, name)
     await emptied(system)
 
-    with capsys.disabled():
-        print(f"\nbroker away, both replicas killed: {provider.ledger}; journal of {left} bytes; {reckoning}")
+    tell(f"broker away, both replicas killed: {provider.ledger}; journal of {left} bytes; {reckoning}")
     assert set(answers) == {"200"}
     assert len(left) == 2
     assert reckoning.lost(provider.ledger) == set()

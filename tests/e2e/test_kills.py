@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from callbus.local.system import System
-from tests.e2e.reckoning import settled
+from tests.e2e.reckoning import Tell, settled
 from tests.support.load import Provider, play_calls
 
 VICTIMS = (("rabbitmq",), ("postgres",), ("history",), ("history", "history-2"), ("ingest", "ingest-2"))
@@ -30,9 +30,9 @@ def ids(victims: Sequence[str]) -> str:
 
 @pytest.mark.parametrize("victims", VICTIMS, ids=ids)
 async def test_what_was_accepted_survives_a_kill(
-    system: System, provider: Provider, victims: Sequence[str], capsys: pytest.CaptureFixture[str]
+    system: System, provider: Provider, victims: Sequence[str], tell: Tell
 ) -> None:
-    await survive(system, provider, victims, random.randrange(2**32), capsys)
+    await survive(system, provider, victims, random.randrange(2**32), tell)
 
 
 @pytest.mark.long
@@ -40,22 +40,22 @@ async def test_what_was_accepted_survives_a_kill(
 @pytest.mark.parametrize("seed", LONG_SEEDS)
 @pytest.mark.parametrize("victims", [*VICTIMS, *MORE_VICTIMS], ids=ids)
 async def test_what_was_accepted_survives_a_kill_at_any_moment(
-    system: System, provider: Provider, victims: Sequence[str], seed: int, capsys: pytest.CaptureFixture[str]
+    system: System, provider: Provider, victims: Sequence[str], seed: int, tell: Tell
 ) -> None:
-    await survive(system, provider, victims, seed, capsys)
+    await survive(system, provider, victims, seed, tell)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", LONG_SEEDS)
 async def test_what_was_accepted_survives_one_kill_after_another(
-    system: System, provider: Provider, seed: int, capsys: pytest.CaptureFixture[str]
+    system: System, provider: Provider, seed: int, tell: Tell
 ) -> None:
     draw = random.Random(seed)
     victims = [
         draw.choice(("rabbitmq", "postgres", "history", "history-2", "ingest", "ingest-2")) for _ in range(KILLS)
     ]
-    await survive(system, provider, victims, seed, capsys, most_seconds=6.0)
+    await survive(system, provider, victims, seed, tell, most_seconds=6.0)
 
 
 async def survive(
@@ -63,7 +63,7 @@ async def survive(
     provider: Provider,
     victims: Sequence[str],
     seed: int,
-    capsys: pytest.CaptureFixture[str],
+    tell: Tell,
     most_seconds: float = 1.5,
 ) -> None:
     """Kill `victims` while calls come in, each at a moment that `seed` draws; nothing accepted is lost or doubled."""
@@ -80,8 +80,7 @@ async def survive(
         await provider.more_accepted(GOES_ON_WITH)
         stop.set()
     reckoning = await settled(system.postgres_dsn, provider.ledger, name)
-    with capsys.disabled():
-        print(f"\n{ids(victims)} killed (seed {seed}): {provider.ledger}; {reckoning}")
+    tell(f"{ids(victims)} killed (seed {seed}): {provider.ledger}; {reckoning}")
     assert reckoning.lost(provider.ledger) == set()
     assert reckoning.doubled() == set()
     assert reckoning.unfinished == frozenset()

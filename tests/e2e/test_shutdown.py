@@ -7,11 +7,9 @@ import contextlib
 import os
 from pathlib import Path
 
-import pytest
-
 from callbus.local import processes
 from callbus.local.system import System
-from tests.e2e.reckoning import settled
+from tests.e2e.reckoning import Tell, settled
 from tests.support.load import Provider, play_calls
 
 
@@ -28,7 +26,7 @@ def of_directory(directory: Path) -> list[str]:
 
 
 async def test_a_shutdown_under_load_loses_nothing_and_leaves_nothing(
-    system: System, provider: Provider, capsys: pytest.CaptureFixture[str]
+    system: System, provider: Provider, tell: Tell
 ) -> None:
     programs = [pid for state in system.states() for pid in processes.tree(state.pid)]
     load = asyncio.create_task(play_calls(provider, asyncio.Event(), name="shutdown"))
@@ -43,7 +41,6 @@ async def test_a_shutdown_under_load_loses_nothing_and_leaves_nothing(
 
     await asyncio.to_thread(system.start)
     reckoning = await settled(system.postgres_dsn, provider.ledger, "shutdown")
-    with capsys.disabled():
-        print(f"\nshut down under load: {provider.ledger}; {reckoning}")
+    tell(f"shut down under load: {provider.ledger}; {reckoning}")
     assert reckoning.lost(provider.ledger) == set()
     assert reckoning.doubled() == set()

@@ -72,8 +72,13 @@ async def test_with_the_broker_blocked_or_killed_calls_go_to_the_journal(
     async with running(settings(amqp_url, dsn, tmp_path)) as client:
         assert await post(client, 1) == (200, None)
         await asyncio.to_thread(own_rabbitmq.set_memory_alarm, True)
-        assert await post(client, 2) == (200, None)
-        await eventually(lambda: status(client, "/readyz"), 503)
+
+        async def blocked() -> bool:
+            """A broker tells of its alarm when it is published to."""
+            assert await post(client, 2) == (200, None)
+            return await status(client, "/readyz") == 503
+
+        await eventually(blocked, True)
         assert await post(client, 3) == (200, None)
         await asyncio.to_thread(own_rabbitmq.set_memory_alarm, False)
         await eventually(lambda: status(client, "/readyz"), 200)
