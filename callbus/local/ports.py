@@ -42,6 +42,13 @@ def remembered(file: Path, names: Iterable[str], preferred: int | None = None) -
     return ports
 
 
+def remember(file: Path, name: str, port: int) -> None:
+    """Have `name` use `port` from now on."""
+    ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    if ports.get(name) != port:
+        _write(file, {**ports, name: port})
+
+
 def refresh(file: Path) -> None:
     """Forget those remembered ports which something else has taken meanwhile."""
     if file.exists():

@@ -41,7 +41,7 @@ def main() -> int:
         print(summary.of(system.demo), flush=True)
         if not wanted and system.surroundings.edge_port != PREFERRED_PORT:
             print(
-                f"(Port {PREFERRED_PORT} was taken when this checkout first ran; CALLBUS_PORT names another.)",
+                f"(An earlier run's port, or {PREFERRED_PORT} is taken; CALLBUS_PORT names another.)",
                 flush=True,
             )
         return _watch(system, stopping)

@@ -35,6 +35,8 @@ class Surroundings:
     def prepare(self) -> None:
         """Create directories and secrets; secrets of an earlier run are kept."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self._edge_port is not None:  # the next run has it too, so that URLs that were given out stay good
+            ports.remember(self.directory / "ports.json", "edge", self._edge_port)
         for private in (self.secrets, self.directory / "data", self.directory / "log", self.recordings):
             private.mkdir(mode=0o700, exist_ok=True)
         secret(self.secrets / "master.key", lambda: base64.b64encode(secrets.token_bytes(32)).decode())

@@ -19,6 +19,7 @@ import pytest
 
 from callbus.local import processes
 from callbus.local.parts import CHECKOUT, Parts
+from callbus.local.surroundings import Surroundings
 from callbus.local.system import AlreadyRunning, PortTaken, System
 from tests.support.nodes import temporary_directory
 
@@ -174,6 +175,12 @@ def test_second_start_in_the_same_directory_is_refused(system: System) -> None:
 def test_port_that_is_taken_is_named(system: System, tmp_path: Path) -> None:
     with pytest.raises(PortTaken, match=str(system.surroundings.edge_port)):
         System(tmp_path, port=system.surroundings.edge_port, parts=PARTS).start()
+
+
+def test_port_that_was_asked_for_is_the_next_runs_too(tmp_path: Path) -> None:
+    asked = Surroundings(tmp_path, {}, 18123, None)
+    asked.prepare()
+    assert Surroundings(tmp_path, {}, None, 8080).base_url == asked.base_url == "http://127.0.0.1:18123"
 
 
 def test_service_that_keeps_dying_is_named_with_its_log(system: System, tmp_path: Path) -> None:
