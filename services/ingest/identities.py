@@ -8,30 +8,35 @@ and between replicas by PostgreSQL's advisory locks. (A table of rows to lock wo
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Never
 from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
+import structlog
 
 from services.ingest.bodies import Fields
 from services.ingest.integrations import Integrations
 from services.ingest.providers.partner.mapping import Report, Ring
 from services.ingest.transactions import Transactions
 from services.ingest.turns import Turns
-from shared.db import Queries
+from shared.db import DatabaseUnavailable, Queries
 from shared.directory import Channel
 from shared.events import Party
 from shared.events.ids import call_uid
 
 _SQL: Final = Queries.load(Path(__file__).parent / "sql" / "partner.sql")
 _MOST_UNWRITTEN: Final = 1000
+_WRITE_SECONDS: Final = 0.5
 _LONGEST_WINDOW_SECONDS: Final = 365 * 86400.0
+
+log = structlog.get_logger(__name__)
 
 
 class _Place(NamedTuple):
@@ -72,6 +77,18 @@ class Identities:
         self._integrations = integrations
         self._turns = Turns()
         self._unwritten: dict[UUID, tuple[object, ...]] = {}
+        self._writing = asyncio.Lock()
+
+    async def run(self) -> Never:
+        """Write what was guessed as soon as that can be done, until cancelled: others wait for it, in every process."""
+        while True:
+            try:
+                await self._write_guesses()
+            except DatabaseUnavailable:
+                pass  # soon again
+            except Exception as error:  # no reason to end the service: the next time may do better
+                log.warning("guesses_unwritten", count=len(self._unwritten), reason=type(error).__name__)
+            await asyncio.sleep(_WRITE_SECONDS)
 
     async def of_ring(self, channel: Channel, ring: Ring, received_at: datetime) -> UUID | None:
         """Return the call that a ring is of; None where the integration is switched off."""
@@ -120,23 +137,24 @@ class Identities:
     @asynccontextmanager
     async def _turn(self, place: _Place) -> AsyncIterator[Any]:
         """Yield a connection in a transaction in which nobody else decides about this phone."""
-        async with self._turns.of(place.of_phone), self._written_guesses(place.channel) as connection:
-            await connection.execute(_SQL.lock, "phone:{}:{}:{}:{}".format(*place.of_phone))
-            yield connection
+        async with self._turns.of(place.of_phone):
+            await self._write_guesses()
+            async with self._transactions.begin(place.channel.id) as connection:
+                await connection.execute(_SQL.lock, "phone:{}:{}:{}:{}".format(*place.of_phone))
+                yield connection
 
-    @asynccontextmanager
-    async def _written_guesses(self, channel: Channel) -> AsyncIterator[Any]:
-        """Yield a connection in a transaction in which what was guessed is written."""
-        guesses, self._unwritten = self._unwritten, {}
-        try:
-            async with self._transactions.begin(channel.id) as connection:
-                if guesses:
+    async def _write_guesses(self) -> None:
+        """Write what was guessed, before anything is decided that it may concern. Raises `DatabaseUnavailable`."""
+        if not self._unwritten:
+            return
+        async with self._writing:
+            guesses = dict(self._unwritten)
+            if guesses:
+                async with self._transactions.begin() as connection:
                     # By uid, so that two replicas that write the same ones don't wait for each other in a circle.
                     await connection.executemany(_SQL.open, [guesses[uid] for uid in sorted(guesses)])
-                yield connection
-        except BaseException:
-            self._unwritten = guesses | self._unwritten
-            raise
+            for uid in guesses:
+                del self._unwritten[uid]
 
 
 async def _bind(connection: Any, place: _Place, report: Report, digest: bytes, received_at: datetime) -> UUID:

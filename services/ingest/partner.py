@@ -34,6 +34,7 @@ from shared.http.auth import DIRECTORY, channel_of_key, partner_of
 
 _NAME: Final = "partner"
 _PATHS: Final = ("/voip/integration", "/api/v1/voip/integration")
+_GUESSES_FIRST_SECONDS: Final = 5.0
 _ACCEPTED: Final = orjson.dumps({"success": True, "data": None, "meta": {"message": "Accepted"}})
 
 
@@ -72,8 +73,15 @@ def start(app: web.Application) -> asyncio.Task[Any]:
     """Let `app` work with what is behind its `TRANSACTIONS`; return what keeps doing so."""
     transactions = app[TRANSACTIONS]
     integrations = Integrations(transactions)
-    app[NAMELESS] = Nameless(integrations, Identities(transactions, integrations))
-    return run_in_background(app, "integrations", integrations.run())
+    identities = Identities(transactions, integrations)
+    app[NAMELESS] = Nameless(integrations, identities)
+
+    async def keep_doing() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(integrations.run())
+            tasks.create_task(identities.run())
+
+    return run_in_background(app, "nameless calls", keep_doing())
 
 
 def journal_of_reports(app: web.Application, settings: Settings, publisher: Publisher) -> Journal:
@@ -87,6 +95,8 @@ def journal_of_reports(app: web.Application, settings: Settings, publisher: Publ
         fields, received_at = unbound.fields, unbound.received_at
         words = Request(unbound.channel, fields, received_at, unbound.request_id, unbound.raw, unbound.traceparent)
         identities = app[NAMELESS].identities
+        if app[TRANSACTIONS].sound_seconds < _GUESSES_FIRST_SECONDS:  # they may be those of other processes
+            raise DatabaseUnavailable("the database is back since a moment ago", _GUESSES_FIRST_SECONDS)
         uid = await identities.of_accepted_report(unbound.channel, report, fields, received_at)
         return [message_of(to_event(report, words, uid))]
 

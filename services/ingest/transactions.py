@@ -36,6 +36,12 @@ class Transactions:
         self._lines = Turns(_MOST_OF_CHANNEL)
         self._answered_at = clock()
         self._silent_until = 0.0
+        self._failed_at = clock()
+
+    @property
+    def sound_seconds(self) -> float:
+        """For how long, as far as this process knows, the database has been there for everybody who asked."""
+        return self._clock() - self._failed_at
 
     @asynccontextmanager
     async def begin(self, channel_id: int | None = None) -> AsyncIterator[Any]:
@@ -67,14 +73,21 @@ class Transactions:
         asked_at = self._clock()
         if asked_at < self._silent_until:
             raise DatabaseUnavailable("the database did not answer a moment ago", _PAUSE_SECONDS)
-        with database_errors():
-            try:
+        try:
+            with database_errors():
                 async with asyncio.timeout(_LONGEST_SECONDS), self._connection() as connection:
                     yield connection
-            except TimeoutError:
-                if self._answered_at < asked_at:  # nobody was answered: it is not busy, it is silent
-                    self._silent_until = self._clock() + _PAUSE_SECONDS
-                raise
+        except DatabaseUnavailable as error:
+            self._note(error.__cause__, asked_at)
+            raise
+
+    def _note(self, failure: BaseException | None, asked_at: float) -> None:
+        if isinstance(failure, asyncpg.LockNotAvailableError):
+            return  # it is there; somebody holds what was asked for
+        self._failed_at = self._clock()
+        if isinstance(failure, TimeoutError) and self._answered_at < asked_at:
+            # Nobody was answered meanwhile: it is not busy, it is silent.
+            self._silent_until = self._failed_at + _PAUSE_SECONDS
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:

@@ -15,9 +15,10 @@ from services.ingest.settings import Settings
 from shared.call import Call
 from shared.events import Authority, CallEnded, CallRinging, Event, Outcome
 from shared.http.auth import DIRECTORY
-from tests.integration.ingest.partner.support import ACCEPTED, PHONE, Chain, Clock, Partner, add_chain
+from tests.integration.ingest.channel_key_support import count
+from tests.integration.ingest.partner.support import ACCEPTED, PHONE, Answer, Chain, Clock, Partner, add_chain
 from tests.integration.ingest.support import eventually, running, settings, take
-from tests.support.directory import writing
+from tests.support.directory import connected, writing
 from tests.support.proxy import Proxy
 
 
@@ -99,6 +100,53 @@ async def test_without_the_database_rings_are_taken_and_the_history_finds_them(
     assert (call.final, call.outcome, call.events) == (True, Outcome.MISSED, 4)
 
 
+async def test_a_guess_is_found_by_whoever_gets_the_history(
+    partner: Partner, replica: Partner, database_network: Proxy, database_dsn: str, amqp_url: str
+) -> None:
+    """One process took the rings and hears no more of the chain; the other gets the histories, late and later."""
+
+    async def identities() -> int:
+        return await count(database_dsn, "ingest.identities")
+
+    phones = [f"+1555060{number:04}" for number in range(4)]
+    database_network.swallow()
+    assert [await partner.ring(phone=phone) for phone in phones] == [(202, ACCEPTED)] * 4
+    assert await replica.report(phone=phones[0], call_id="0") == (202, ACCEPTED)
+    heal(database_network)
+    await eventually(identities, 4)
+    assert [await replica.report(phone=phone, call_id=phone) for phone in phones[1:]] == [(202, ACCEPTED)] * 3
+
+    events = await taken_from(amqp_url, 8)
+    assert len({event.subject for event in events}) == 4
+
+
+async def test_a_guess_is_there_before_anything_is_decided(
+    partner: Partner, database_network: Proxy, database_dsn: str, amqp_url: str
+) -> None:
+    chain = partner.chain
+    database_network.swallow()
+    assert await partner.ring() == (202, ACCEPTED)
+    async with connected(database_dsn) as connection, connection.transaction():
+        # Another process decides about another phone, and ours, which is back by now, waits for it.
+        turn = f"phone:{chain.account}:{chain.channel}:incoming:+15550100777"
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", turn)
+        heal(database_network)
+        rings: list[asyncio.Task[Answer]] = []
+
+        async def is_waited_for() -> bool:
+            if not rings or rings[-1].done():
+                rings.append(asyncio.create_task(partner.ring(phone="+15550100777")))
+            return await count(database_dsn, "pg_locks WHERE NOT granted") > 0
+
+        await eventually(is_waited_for, True)
+        assert await partner.report(call_id="1") == (202, ACCEPTED)
+    assert [await ring for ring in rings] == [(202, ACCEPTED)] * len(rings)
+
+    events = await taken_from(amqp_url, 2 + len(rings))
+    ring, end = [event for event in events if b"0777" not in event.to_json()]
+    assert ring.subject == end.subject
+
+
 async def test_without_the_database_what_was_last_known_counts(
     partner: Partner, database_network: Proxy, database_dsn: str, lose: Callable[[], None], amqp_url: str
 ) -> None:
@@ -106,7 +154,12 @@ async def test_without_the_database_what_was_last_known_counts(
         other = await add_chain(store, "Never enabled")
         await store.entitle_partner(1, other.account)
     never = Partner(partner.client, partner.token, other)
-    assert (await never.ring())[0] == 403
+
+    async def is_told_why() -> bool:  # and not that the partner has nothing to say there, as until a moment ago
+        status, answer = await never.ring()
+        return status == 403 and "disabled" in answer["meta"]["message"]
+
+    await eventually(is_told_why, True)
     assert await partner.say("setup", "disable") == (202, ACCEPTED)
     lose()
 
