@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
 import aiohttp
 
-from callbus.player.story import Step, Story
+from callbus.player.story import BEGAN, Step, Story
 
 _AT_ONCE: Final = 50
 _TRIES: Final = 10
@@ -22,14 +24,17 @@ class Refused(Exception):
 
 
 class Player:
-    """Plays stories, several at once. `told` is called with every request's story, step and status."""
+    """Plays stories, several at once.
+
+    `told` is called with every request's story, step, status, and whether it repeats the one before.
+    """
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
         *,
         speed: float = 1.0,
-        told: Callable[[Story, Step, int], None] = lambda *_: None,
+        told: Callable[[Story, Step, int, bool], None] = lambda *_: None,
     ) -> None:
         self._session = session
         self._speed = speed
@@ -49,10 +54,13 @@ class Player:
         clock = asyncio.get_running_loop().time
         start = clock() + begins_at / self._speed
         async with self._at_once:
+            began = ""
             for step in story.steps:
                 await asyncio.sleep(max(0.0, start + step.at / self._speed - clock()))
-                for _ in range(step.times):
-                    self._told(story, step, await self._send(story, step))
+                began = began or datetime.now(UTC).isoformat(timespec="seconds")
+                dated = _dated(step, began)
+                for time in range(step.times):
+                    self._told(story, step, await self._send(story, dated), time > 0)
 
     async def _send(self, story: Story, step: Step) -> int:
         """Return the status. What is refused for a moment is sent again, as a provider's own retry would."""
@@ -69,6 +77,12 @@ class Player:
                 break
             await asyncio.sleep(min(0.2 * 2**attempt, 5))
         raise Refused(f"{story.provider}, {step.says}: {status or 'no answer'} {text[:300]}")
+
+
+def _dated(step: Step, began: str) -> Step:
+    if step.json is None:
+        return step
+    return replace(step, json={name: began if value is BEGAN else value for name, value in step.json.items()})
 
 
 def _request(step: Step) -> dict[str, Any]:

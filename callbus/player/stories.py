@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from callbus.player.story import Cast, File, Step, Story
+from callbus.player.story import BEGAN, Cast, File, Step, Story
 
 NUMBER: Final = "221234567"
 SPA: Final = "220000900"
@@ -213,8 +212,7 @@ def partner_success(cast: Cast) -> Story:
     """The partner tells that it rings, and afterwards all the rest."""
     key, phone, (user,) = cast.key(), f"+48{cast.caller()}", cast.phones(1)
     talk = round(cast.seconds(5, 30))
-    date = (datetime.now(UTC) - timedelta(seconds=1)).isoformat(timespec="seconds")
-    record = {"call_id": key, "status": "success", "duration": talk, "date": date}
+    record = {"call_id": key, "status": "success", "duration": talk, "date": BEGAN}
     steps = (
         _partner(cast, 0, f"{user} rings", command="event", type="incoming", phone=phone, user=user),
         _partner(cast, 4 + talk, "the record", command="history", type="incoming", phone=phone, user=user, **record),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+BEGAN: Final = "when the story began"
+"""As a value of `Step.json`: told as the time, to the second, at which the story's first request was due."""
 
 Fields = Mapping[str, Any]
 
