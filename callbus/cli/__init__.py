@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ from shared.errors import CallbusError
 
 _EPILOG = """\
 Settings are CALLBUS_* variables (CALLBUS_POSTGRES_DSN, CALLBUS_AMQP_URL, CALLBUS_MASTER_KEY_FILE, CALLBUS_BASE_URL;
-CALLBUS_HISTORY_URL, CALLBUS_INGEST_URL, the services' own ports, and CALLBUS_OPERATOR_TOKEN_FILE for `requests`); where
-neither of the first two is set, they are read from .run/env of the working directory, which `make run` writes.
+for `requests` and `journal` CALLBUS_HISTORY_URL and CALLBUS_INGEST_URL, the services' own ports, and
+CALLBUS_OPERATOR_TOKEN_FILE); where neither of the first two is set, they are read from .run/env of the working
+directory, which `make run` writes.
 
 Exit status: 0 done, 1 it could not be done, 2 wrong usage or a missing setting.
 """
@@ -39,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     except asyncpg.UndefinedTableError:
         return _fail("the database has no directory yet: run 'callbus migrate'", 1)
     except (CallbusError, asyncpg.PostgresError, asyncpg.InterfaceError, AMQPError, OSError) as error:
-        return _fail(str(error) or type(error).__name__, 1)
+        return _fail(_told(error), 1)
     return 0
 
 
@@ -55,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     for module in (migrate, accounts, channels, partners, tokens, requests, dead, journal):
         module.add_to(nouns)
     return parser
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+        return f"nothing answers there; is it running? {error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def _fail(text: str, status: int) -> int:

@@ -30,7 +30,8 @@ def add_to(commands: Commands) -> None:
     parser = verb(group, "show", show, "show one channel")
     parser.add_argument("id", type=int)
     parser.add_argument("--key", action="store_true", help="also its live keys and the URL to post to")
-    parser = verb(group, "rotate", rotate, "give a channel a new key and print it; the old one stays good for a while")
+    text = "give a channel a new key and print it; the one before stays good for a while, one older than that ends now"
+    parser = verb(group, "rotate", rotate, text)
     parser.add_argument("id", type=int)
     parser.add_argument(
         "--keep-hours", type=_hours, default=24.0, metavar="N", help="how long the old key stays good (default 24)"

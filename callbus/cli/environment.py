@@ -43,7 +43,9 @@ class Environment(NamedTuple):
         try:
             return self.values[name]
         except KeyError:
-            raise MissingSetting(f"{name} is not set (.run/env is read only where no server is named)") from None
+            named = any(server in self.values for server in _SERVERS)
+            why = ".run/env is read only where no server is named" if named else "and there is no .run/env here"
+            raise MissingSetting(f"{name} is not set ({why})") from None
 
     @property
     def base_url(self) -> str:

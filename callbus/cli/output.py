@@ -50,7 +50,9 @@ def _text(value: object) -> str:
         case datetime():
             return value.strftime("%Y-%m-%d %H:%M:%SZ")
         case list() | tuple():
-            return ",".join(map(str, value)) or "-"
+            return ",".join(map(_text, value)) or "-"
+        case dict():
+            return json.dumps(value, ensure_ascii=False, default=_plain)
     return str(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -62,15 +63,21 @@ async def show_list(arguments: argparse.Namespace, environment: Environment, out
             if len(found) >= arguments.limit:
                 break
     found = found[: arguments.limit]
-    rows = found if output.as_json else [{name: item[name] for name in _COLUMNS} for item in found]
+    rows = found if output.as_json else [_dated({name: item[name] for name in _COLUMNS}) for item in found]
     output.many(rows, "No such requests.")
+
+
+def _dated(row: dict[str, Any]) -> dict[str, Any]:
+    """For people: its times as every other command shows them."""
+    times = {name: datetime.fromisoformat(row[name]) for name in ("received_at", "applied_at") if row.get(name)}
+    return {**row, **times}
 
 
 async def show(arguments: argparse.Namespace, environment: Environment, output: Output) -> None:
     """Print one."""
     async with Operators.of(environment) as operators:
         found = await operators.get("history", f"{_PATH}/{quote(arguments.id, safe='')}")
-    output.one(found if output.as_json else {name: value for name, value in found.items() if name != "raw"})
+    output.one(found if output.as_json else _dated({name: value for name, value in found.items() if name != "raw"}))
 
 
 async def apply(arguments: argparse.Namespace, environment: Environment, output: Output) -> None:
@@ -83,9 +90,9 @@ async def apply(arguments: argparse.Namespace, environment: Environment, output:
                 rows.append(await _applied(operators, kept))  # noqa: PERF401 - what was done before an error is told
         except CallbusError:
             if rows:
-                output.many(rows, "")
+                output.many(rows if output.as_json else list(map(_dated, rows)), "")
             raise
-    output.many(rows, "Nothing is left to apply.")
+    output.many(rows if output.as_json else list(map(_dated, rows)), "Nothing is left to apply.")
     failed = sum(not row["applied"] for row in rows)
     if failed and not arguments.unrecognised:
         raise CallbusError(f"{failed} of {len(rows)} could not be applied")

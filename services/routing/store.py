@@ -383,17 +383,24 @@ class Store:
             async with self._conn.transaction():
                 yield
         except asyncpg.ForeignKeyViolationError as error:
-            raise Invalid(f"the account has no such {_what(error)}") from None
+            raise Invalid(_missed(error)) from None
         except asyncpg.UniqueViolationError as error:
             raise Invalid(f"there is already such a row in {error.table_name}") from None
         except asyncpg.CheckViolationError as error:
-            raise Invalid(f"not a valid value ({error.constraint_name})") from None
+            raise Invalid(_unfit(error)) from None
 
 
-def _what(error: asyncpg.ForeignKeyViolationError) -> str:
-    """What a foreign key missed: "user" of users_account_id_user_id_fkey's kin."""
-    words = (error.constraint_name or "").removesuffix("_fkey").removesuffix("_id").split("_")
-    return "account or row" if words[-1:] == ["account"] else words[-1]
+def _missed(error: asyncpg.ForeignKeyViolationError) -> str:
+    """What a foreign key did not find: "user" of users_account_id_user_id_fkey's kin."""
+    what = (error.constraint_name or "").removesuffix("_fkey").removesuffix("_id").rpartition("_")[2]
+    return "there is no such account" if what == "account" else f"the account has no such {what}"
+
+
+def _unfit(error: asyncpg.CheckViolationError) -> str:
+    """What a check refused: "name" of accounts_name_check."""
+    constraint = error.constraint_name or ""
+    what = constraint.removeprefix(f"{error.table_name}_").removesuffix("_check").replace("_", " ")
+    return f"not a valid {what} ({constraint})"
 
 
 def _place(channel_id: int, kind: KeyKind) -> str:

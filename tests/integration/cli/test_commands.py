@@ -130,6 +130,7 @@ async def test_a_tenant_is_set_up_from_migrate_to_a_working_key_and_token(callbu
         (["channels", "create", "--account", "1", "--provider", "pbx", "--name", "x"], 2, "invalid choice"),
         (["accounts", "list"], 1, "run 'callbus migrate'"),
         (["dead", "list", "history"], 2, "CALLBUS_AMQP_URL is not set"),
+        (["channels", "mapping", "--check", "no.json"], 1, "no.json: No such file or directory"),
     ],
 )
 async def test_an_error_is_told_in_one_line(callbus: Callbus, arguments: list[str], status: int, said: str) -> None:
@@ -139,6 +140,28 @@ async def test_an_error_is_told_in_one_line(callbus: Callbus, arguments: list[st
     assert last.startswith("callbus")
     assert said in last
     assert "Traceback" not in err
+
+
+async def test_a_server_that_is_not_there_is_told(callbus: Callbus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBUS_AMQP_URL", "amqp://127.0.0.1:1/")
+    monkeypatch.setenv("CALLBUS_POSTGRES_DSN", "postgresql://127.0.0.1:1/callbus")
+    for arguments in (("dead", "list", "history"), ("accounts", "list")):
+        status, _, err = await callbus.run(*arguments)
+        assert (status, err.count("\n")) == (1, 1)
+        assert err.startswith("callbus: nothing answers there; is it running? ")
+
+
+async def test_what_the_directory_does_not_take_is_named(callbus: Callbus) -> None:
+    await asyncio.to_thread(callbus.start("migrate").communicate, timeout=60)
+    channel = ("channels", "create", "--provider", "supervoip", "--account")
+    account = str((await callbus.json("accounts", "create", "Salon"))["id"])
+    for arguments, said in (
+        (("accounts", "create", ""), "not a valid name (accounts_name_check)"),
+        ((*channel, "99", "--name", "x"), "there is no such account"),
+        ((*channel, account, "--name", ""), "not a valid name (channels_name_check)"),
+        ((*channel, account, "--name", "x", "--location", "9"), "the account has no such location"),
+    ):
+        assert await callbus.run(*arguments) == (1, "", f"callbus: {said}\n")
 
 
 async def test_a_missing_password_file_stops_the_migration_before_it_begins(callbus: Callbus, tmp_path: Path) -> None:

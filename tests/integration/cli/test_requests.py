@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +161,7 @@ async def test_requests_are_listed_and_shown(running: Running) -> None:
     code, text, _ = await running.callbus("list")
     assert code == 0
     assert "unknown event: 'przychodzi'" in text
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ  ", line) for line in text.splitlines()[1:])
     shown = await running.json("show", "unknown-1")
     assert (shown["body"], shown["account_id"]) == (
         '{"event": "przychodzi", "call": "a1", "token": "f52fbd32"}',
@@ -167,6 +169,7 @@ async def test_requests_are_listed_and_shown(running: Running) -> None:
     )
     code, text, _ = await running.callbus("show", "unknown-1")
     assert (code, "przychodzi" in text, "hunter2" in text) == (0, True, False)
+    assert re.search(r'^headers: +\{".*"User-Agent": ', text, re.MULTILINE)
 
 
 async def test_unknown_words_are_applied_once_the_mapping_knows_them(running: Running) -> None:

@@ -27,8 +27,10 @@ def test_a_named_server_never_meets_the_local_runs_secrets(directory: Path) -> N
 
 
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingSetting, match="CALLBUS_POSTGRES_DSN"):
+    with pytest.raises(MissingSetting, match=r"^CALLBUS_POSTGRES_DSN is not set \(and there is no \.run/env here\)$"):
         Environment.read({}, tmp_path).get("CALLBUS_POSTGRES_DSN")
+    with pytest.raises(MissingSetting, match="read only where no server is named"):
+        Environment.read({"CALLBUS_AMQP_URL": "amqp://production"}, tmp_path).get("CALLBUS_POSTGRES_DSN")
 
 
 def test_the_servers_addresses_may_be_files(directory: Path, tmp_path: Path) -> None:
