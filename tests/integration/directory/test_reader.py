@@ -68,7 +68,7 @@ async def test_every_part_is_read_whole(dsn: str, store: Store) -> None:
             name="Hook",
             department_id=department_id,
             location_id=location_id,
-            mapping={"fields": {"call": "id"}},
+            mapping={"fields": {"event": "state", "call": "id"}},
         )
     )
     await store.create_pbx_user(account_id, channel_id, "101", user_id)
@@ -96,7 +96,7 @@ async def test_every_part_is_read_whole(dsn: str, store: Store) -> None:
         assert snapshot.agent_states[user_id].do_not_disturb
         assert snapshot.groups[group_id].user_ids == (user_id,)
         assert snapshot.departments[department_id].name == "Desk"
-        assert snapshot.channels[channel_id].mapping == {"fields": {"call": "id"}}
+        assert snapshot.channels[channel_id].mapping == {"fields": {"event": "state", "call": "id"}}
         assert snapshot.channels[channel_id].audience is None
         assert snapshot.pbx_users == {(channel_id, "101"): user_id}
         assert [row.id for row in snapshot.extensions_of[account_id]] == [extension_id]
