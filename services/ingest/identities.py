@@ -19,14 +19,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
-import structlog
 
 from services.ingest.bodies import Fields
+from services.ingest.chores import repeat
 from services.ingest.integrations import Integrations
 from services.ingest.providers.partner.mapping import Report, Ring
 from services.ingest.transactions import Transactions
 from services.ingest.turns import Turns
-from shared.db import DatabaseUnavailable, Queries
+from shared.db import Queries
 from shared.directory import Channel
 from shared.events import Party
 from shared.events.ids import call_uid
@@ -35,8 +35,6 @@ _SQL: Final = Queries.load(Path(__file__).parent / "sql" / "partner.sql")
 _MOST_UNWRITTEN: Final = 1000
 _WRITE_SECONDS: Final = 0.5
 _LONGEST_WINDOW_SECONDS: Final = 365 * 86400.0
-
-log = structlog.get_logger(__name__)
 
 
 class _Place(NamedTuple):
@@ -81,14 +79,7 @@ class Identities:
 
     async def run(self) -> Never:
         """Write what was guessed as soon as that can be done, until cancelled: others wait for it, in every process."""
-        while True:
-            try:
-                await self._write_guesses()
-            except DatabaseUnavailable:
-                pass  # soon again
-            except Exception as error:  # no reason to end the service: the next time may do better
-                log.warning("guesses_unwritten", count=len(self._unwritten), reason=type(error).__name__)
-            await asyncio.sleep(_WRITE_SECONDS)
+        await repeat("write guessed rings", _WRITE_SECONDS, self._write_guesses)
 
     async def of_ring(self, channel: Channel, ring: Ring, received_at: datetime) -> UUID | None:
         """Return the call that a ring is of; None where the integration is switched off."""

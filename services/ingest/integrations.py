@@ -1,20 +1,16 @@
 """Which partner channels are switched on by their partner's `setup`."""
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Never
 
-import structlog
-
+from services.ingest.chores import repeat
 from services.ingest.transactions import Transactions
 from shared.db import DatabaseUnavailable, Queries
 from shared.directory import Channel
 
 _SQL: Final = Queries.load(Path(__file__).parent / "sql" / "integrations.sql")
 _INTERVAL_SECONDS: Final = 5.0
-
-log = structlog.get_logger(__name__)
 
 
 class Integrations:
@@ -27,18 +23,7 @@ class Integrations:
 
     async def run(self) -> Never:
         """Keep what is remembered near to what is so, until cancelled: this process may be asked for any channel."""
-        while True:
-            try:
-                async with self._transactions.begin() as connection:
-                    rows = await connection.fetch(_SQL.enabled)
-            except DatabaseUnavailable:
-                pass  # what is remembered stays
-            except Exception as error:  # no reason to end the service: the next time may do better
-                log.warning("integrations_unread", reason=type(error).__name__)
-            else:
-                self._seen = {row["channel_id"]: True for row in rows}
-                self._all_seen = True
-            await asyncio.sleep(_INTERVAL_SECONDS)
+        await repeat("read what is enabled", _INTERVAL_SECONDS, self._read)
 
     async def set_enabled(self, channel: Channel, enabled: bool, at: datetime) -> None:
         """Switch a channel on or off; twice is once. Raises `DatabaseUnavailable`."""
@@ -62,6 +47,12 @@ class Integrations:
         enabled = await connection.fetchval(_SQL.is_enabled, channel.id, channel.account_id)
         self._seen[channel.id] = enabled is True
         return enabled is True
+
+    async def _read(self) -> None:
+        async with self._transactions.begin() as connection:
+            rows = await connection.fetch(_SQL.enabled)
+        self._seen = {row["channel_id"]: True for row in rows}
+        self._all_seen = True
 
     def last_known(self, channel: Channel) -> bool | None:
         """Return whether it was switched on when that was last asked; None where it never was."""

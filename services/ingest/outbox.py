@@ -1,7 +1,6 @@
 """Publishes events that are in the database already, and again until the broker has them."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Final, Never
 from uuid import UUID
@@ -9,15 +8,16 @@ from uuid import UUID
 import structlog
 
 from services.ingest import metrics
+from services.ingest.chores import repeat
 from services.ingest.durable import NotDurable, send
 from services.ingest.keyed_calls import KeyedCalls, Pending
 from services.ingest.providers.channel_key import ADAPTER
 from shared.bus import Message, Publisher
-from shared.db import DatabaseUnavailable
 from shared.events import CallEvent, InvalidEvent, parse
 
 _MARK_SECONDS: Final = 0.25
 _LOOK_SECONDS: Final = 1.0
+_REPUBLISH_SECONDS: Final = 4.0  # nobody waits for it; less than until they are due again
 _MOST_AT_ONCE: Final = 200
 
 log = structlog.get_logger(__name__)
@@ -34,10 +34,13 @@ class Outbox:
 
     async def publish(self, pending: Sequence[Pending]) -> bool:
         """Return whether the broker has confirmed `pending` in time; what it has not is published again later."""
+        return await self._publish(pending, self._confirm_seconds)
+
+    async def _publish(self, pending: Sequence[Pending], within_seconds: float) -> bool:
         messages = {one.event_id: _message(one) for one in pending if one.event_id not in self._confirmed}
         known = {event_id: message for event_id, message in messages.items() if message is not None}
         try:
-            await send(self._publisher, list(known.values()), self._confirm_seconds)
+            await send(self._publisher, list(known.values()), within_seconds)
         except NotDurable as error:
             log.info("calls_unconfirmed", count=len(known), reason=str(error))
             return False
@@ -48,17 +51,10 @@ class Outbox:
 
     async def run(self) -> Never:
         """Mark what was confirmed, and publish what is due, until cancelled."""
-        look_at = 0.0
-        while True:
-            try:
-                await self.mark()
-                if time.monotonic() >= look_at:
-                    look_at = time.monotonic() + _LOOK_SECONDS
-                    await self._republish()
-            except DatabaseUnavailable as error:
-                log.warning("unconfirmed_calls_unread", reason=str(error))
-                await asyncio.sleep(_LOOK_SECONDS)
-            await asyncio.sleep(_MARK_SECONDS)
+        async with asyncio.TaskGroup() as chores:
+            chores.create_task(repeat("mark what is confirmed", _MARK_SECONDS, self.mark))
+            chores.create_task(repeat("publish what is unconfirmed", _LOOK_SECONDS, self._republish))
+        raise AssertionError("unreachable")
 
     async def mark(self) -> None:
         """Write down what the broker has confirmed. Raises `DatabaseUnavailable`; then it is tried again."""
@@ -70,7 +66,7 @@ class Outbox:
     async def _republish(self) -> None:
         while due := await self._calls.claim_unconfirmed(_MOST_AT_ONCE):
             metrics.REPUBLISHED.inc(len(due))
-            if not await self.publish(due) or len(due) < _MOST_AT_ONCE:
+            if not await self._publish(due, _REPUBLISH_SECONDS) or len(due) < _MOST_AT_ONCE:
                 return
 
 

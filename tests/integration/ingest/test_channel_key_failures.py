@@ -89,6 +89,46 @@ async def test_what_a_dead_process_had_not_published_another_publishes(
     assert {event.data.call_number for event in events} == {answer.call_id for answer in answers}
 
 
+async def test_what_goes_wrong_beside_the_requests_ends_nothing(
+    desk: Desk, broker_network: Proxy, amqp_url: str, database_dsn: str
+) -> None:
+    broker_network.swallow()
+    assert (await desk.create()).status == 200
+    async with connected(database_dsn) as connection:
+
+        async def failures() -> int:
+            count: int = await connection.fetchval(
+                "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+            )
+            return count
+
+        await connection.execute("ALTER TABLE ingest.call_events RENAME due_at TO another_name")
+        before = await failures()
+
+        async def has_failed() -> bool:
+            return await failures() > before
+
+        await eventually(has_failed, True)
+        await connection.execute("ALTER TABLE ingest.call_events RENAME another_name TO due_at")
+    broker_network.heal()
+    broker_network.cut()
+
+    await eventually(lambda: unconfirmed(database_dsn), 0)
+    assert len(ids(await events_of(amqp_url))) == 1
+
+
+async def test_a_broker_that_is_slow_gets_all_of_it_all_the_same(
+    configured: Settings, world: World, amqp_url: str, database_dsn: str
+) -> None:
+    impatient = configured.model_copy(update={"confirm_seconds": 0.000001})
+    async with running(impatient) as client:
+        answers = [await Desk(client, world.key).create() for _ in range(3)]
+        await eventually(lambda: unconfirmed(database_dsn), 0)
+
+    assert [answer.status for answer in answers] == [200] * 3
+    assert len(ids(await events_of(amqp_url))) == 3
+
+
 async def test_a_repeated_create_is_published_again_before_it_is_answered(
     desk: Desk, broker_network: Proxy, amqp_url: str, database_dsn: str
 ) -> None:
