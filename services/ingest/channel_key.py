@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from aiohttp import web
 
-from services.ingest import metrics
+from services.ingest import dry_runs, metrics
 from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
 from services.ingest.errors import Incomplete, WrongField
 from services.ingest.intake import request_of
@@ -81,6 +81,7 @@ async def _take(request: web.Request, seen: Seen) -> web.Response:
     seen.channel = channel = await channel_of_key(request, request.match_info["key"], ADAPTER.name)
     require_enabled(channel)
     throttle(request, channel)
+    dry_runs.refuse(request)
     api = request.app[API]
     async with received(request, seen, api.recordings, request.app[PARTS].settings) as got:
         asked = read(got.fields)

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 import orjson
 from aiohttp import web
 
+from services.ingest import dry_runs
 from services.ingest.adapter import Adapter, Mapped
 from services.ingest.bodies import MAX_BODY
 from services.ingest.door import PARTS, Seen, arrival_of, guarded, throttle
@@ -15,11 +15,9 @@ from services.ingest.intake import note_oddities
 from services.ingest.providers import HOOKS
 from shared import logging
 from shared.events import CallNoted
-from shared.http import FieldError, Problem, read_body, request_id
+from shared.http import Problem, read_body, request_id
 from shared.http.auth import DIRECTORY, channel_of_key, require_enabled
 from shared.routing import explain
-
-_DRY_RUN: Final = {"1": True, "true": True, "0": False, "false": False}
 
 
 def add_routes(app: web.Application) -> None:
@@ -37,7 +35,7 @@ async def _take(adapter: Adapter, request: web.Request, seen: Seen) -> web.Respo
     seen.channel = channel = await channel_of_key(request, request.match_info["key"], adapter.name)
     require_enabled(channel)
     throttle(request, channel)
-    seen.dry_run = _wants_dry_run(request)
+    seen.dry_run = dry_runs.is_wanted(request)
     event = _path_event(adapter, request)
     seen.body = await read_body(request, MAX_BODY)
     arrival = arrival_of(request, seen.body)
@@ -66,17 +64,6 @@ def _path_event(adapter: Adapter, request: web.Request) -> str:
 def _unrecognised(request: web.Request, _seen: Seen, unknown: Unrecognised) -> web.Response:
     """200, for the PBX did nothing wrong."""
     return _answer({"accepted": False, "request_id": request_id(request), "reason": str(unknown)})
-
-
-def _wants_dry_run(request: web.Request) -> bool:
-    """Read `?dry_run=`. Raises `Problem` for a word that we don't know: a trial must not become a call."""
-    if not request.query_string:
-        return False
-    words = (value for name, value in request.query.items() if name.strip().lower() == "dry_run")
-    word = next(words, "0").strip().lower()
-    if word not in _DRY_RUN:
-        raise Problem(422, detail="dry_run is 1 or 0", errors=[FieldError("dry_run", "is 1 or 0")])
-    return _DRY_RUN[word]
 
 
 def _dry_run(request: web.Request, mapped: Mapped, at: datetime) -> web.Response:

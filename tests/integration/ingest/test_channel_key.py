@@ -568,3 +568,25 @@ async def test_nothing_of_a_credential_stays(desk: Desk, amqp_url: str) -> None:
     assert b"hunter2" not in event.to_json()
     assert event.data.raw is not None
     assert b"hunter2" not in event.data.raw.unpack()
+
+
+async def test_a_trial_which_there_is_none_of_never_becomes_a_call(
+    client: aiohttp.ClientSession, world: World, amqp_url: str
+) -> None:
+    create = {"action": "create_call", "direction": "incoming", "phone": "601234567"}
+    async with client.post(f"{path_of(world.key)}?dry_run=1", data=create) as answer:
+        assert (answer.status, await answer.json()) == (
+            422,
+            {
+                "errors": [
+                    {
+                        "code": "unprocessable_entity",
+                        "title": "Unprocessable Entity",
+                        "details": "dry_run is known under /hooks/ alone",
+                    }
+                ]
+            },
+        )
+    async with client.post(f"{path_of(world.key)}?dry_run=0", data=create) as answer:
+        assert answer.status == 200
+    assert len(await published(amqp_url, 1)) == 1
