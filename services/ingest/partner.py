@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel
 
-from services.ingest import metrics
+from services.ingest import dry_runs, metrics
 from services.ingest.adapter import Request
 from services.ingest.bodies import JsonObject, parse_json
 from services.ingest.credentials import CREDENTIALS
@@ -123,6 +123,7 @@ async def _take(request: web.Request, seen: Seen) -> web.Response:
     if not channel.enabled:
         raise _denied("this channel is switched off")
     throttle(request, channel)
+    dry_runs.refuse(request)
     fields = {name: value for name, value in body.fields.items() if name not in CREDENTIALS}
     nameless = request.app[NAMELESS]
     told = await _read(fields, body, channel, nameless.integrations)

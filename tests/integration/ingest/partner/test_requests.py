@@ -246,6 +246,14 @@ async def test_what_is_wrong_with_fields_is_told_by_field(partner: Partner, amqp
     assert await take(amqp_url, "history.calls") == []
 
 
+async def test_a_trial_which_there_is_none_of_never_becomes_a_call(partner: Partner, amqp_url: str) -> None:
+    ring = {"command": "event", "type": "incoming", "phone": PHONE, "diversion": DIVERSION}
+    body = {**ring, "crm_token": partner.chain.crm_token}
+    status, answer, _ = await partner.send(body, path=f"{PATH}?dry_run=1")
+    assert (status, answer["meta"]["errors"]) == (422, {"dry_run": ["is known under /hooks/ alone"]})
+    assert await take(amqp_url, "history.calls") == []
+
+
 @pytest.mark.parametrize("path", [PATH, f"/api/v1{PATH}/"])
 async def test_other_methods_are_405_in_the_envelope(partner: Partner, path: str) -> None:
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
