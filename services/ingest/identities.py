@@ -26,6 +26,7 @@ from services.ingest.integrations import Integrations
 from services.ingest.providers.partner.mapping import Report, Ring
 from services.ingest.transactions import Transactions
 from services.ingest.turns import Turns
+from shared import clock
 from shared.db import Queries
 from shared.directory import Channel
 from shared.events import Party
@@ -34,6 +35,10 @@ from shared.events.ids import call_uid
 _SQL: Final = Queries.load(Path(__file__).parent / "sql" / "partner.sql")
 _MOST_UNWRITTEN: Final = 1000
 _WRITE_SECONDS: Final = 0.5
+_KEPT: Final = timedelta(days=30)
+_FORGET_SECONDS: Final = 3600.0
+_FORGET_AT_ONCE: Final = 500
+_FORGET_PAUSE_SECONDS: Final = 0.1  # between two deletes, so that they are never a load
 _LONGEST_WINDOW_SECONDS: Final = 365 * 86400.0
 
 
@@ -78,8 +83,11 @@ class Identities:
         self._writing = asyncio.Lock()
 
     async def run(self) -> Never:
-        """Write what was guessed as soon as that can be done, until cancelled: others wait for it, in every process."""
-        await repeat("write guessed rings", _WRITE_SECONDS, self._write_guesses)
+        """Write what was guessed as soon as that can be done, and forget what is long over, until cancelled."""
+        async with asyncio.TaskGroup() as chores:
+            chores.create_task(repeat("write guessed rings", _WRITE_SECONDS, self._write_guesses))
+            chores.create_task(repeat("forget old identities", _FORGET_SECONDS, self._forget))
+        raise AssertionError("unreachable")
 
     async def of_ring(self, channel: Channel, ring: Ring, received_at: datetime) -> UUID | None:
         """Return the call that a ring is of; None where the integration is switched off."""
@@ -124,6 +132,13 @@ class Identities:
         if len(self._unwritten) < _MOST_UNWRITTEN:
             self._unwritten.setdefault(uid, (*place.row(uid, received_at, "ring"), None, None, None))
         return uid
+
+    async def _forget(self) -> None:
+        before, count = clock.now() - _KEPT, _FORGET_AT_ONCE
+        while count == _FORGET_AT_ONCE:
+            async with self._transactions.begin() as connection:
+                count = await connection.fetchval(_SQL.forget, before, _FORGET_AT_ONCE)
+            await asyncio.sleep(_FORGET_PAUSE_SECONDS)
 
     @asynccontextmanager
     async def _turn(self, place: _Place) -> AsyncIterator[Any]:

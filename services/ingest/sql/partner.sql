@@ -49,3 +49,15 @@ ON CONFLICT (uid) DO NOTHING
 
 -- name: bind
 UPDATE ingest.identities SET call_key = $2, report_hash = $3, bound_at = $4 WHERE uid = $1
+
+-- name: forget
+-- At most $2 of the identities that were opened and, if they are, bound before $1. What somebody is at is passed over.
+WITH old AS (
+    SELECT uid FROM ingest.identities
+    WHERE opened_at < $1 AND (bound_at IS NULL OR bound_at < $1)
+    ORDER BY opened_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM ingest.identities i USING old WHERE i.uid = old.uid RETURNING i.uid
+)
+SELECT count(*) FROM gone

@@ -22,7 +22,7 @@ CREATE TABLE ingest.identities (
     bound_at timestamptz
 );
 COMMENT ON TABLE ingest.identities IS
-    'Calls that were told of, or are being placed, before anything named them: which uid stands for them.';
+    'Calls that were told of, or are being placed, before anything named them: which uid stands for them. Kept for 30 days.';
 COMMENT ON COLUMN ingest.identities.phone IS 'The other side''s number: E.164 where it could be read, else as written.';
 COMMENT ON COLUMN ingest.identities.did IS 'The company''s own number, in the same way.';
 COMMENT ON COLUMN ingest.identities.subscriber IS 'PBX user or SIP account.';
@@ -34,3 +34,4 @@ COMMENT ON COLUMN ingest.identities.bound_at IS 'When what closed it was receive
 CREATE UNIQUE INDEX identities_call_key ON ingest.identities (channel_id, call_key) WHERE call_key IS NOT NULL;
 CREATE INDEX identities_report ON ingest.identities (channel_id, report_hash) WHERE report_hash IS NOT NULL;
 CREATE INDEX identities_phone ON ingest.identities (channel_id, phone, direction, opened_at);
+CREATE INDEX identities_opened ON ingest.identities (opened_at);

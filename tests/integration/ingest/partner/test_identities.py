@@ -13,7 +13,7 @@ from services.ingest.settings import Settings
 from shared.call import Call, State
 from shared.events import Event, Outcome
 from tests.integration.ingest.partner.support import ACCEPTED, DIVERSION, Chain, Clock, Partner, add_chain, calls
-from tests.integration.ingest.support import running, take
+from tests.integration.ingest.support import eventually, running, take
 from tests.support.directory import connected, migrate, role_dsn, writing
 
 OTHER = "+15550100901"
@@ -238,6 +238,36 @@ async def test_a_disable_by_another_replica_holds_at_once(partner: Partner, repl
         seen += await statuses(partner)
 
     assert seen == [403, 403, 403, 202, 202, 422] * 5
+
+
+async def test_what_is_long_over_is_forgotten(
+    chain: Chain, token: str, configured: Settings, database_dsn: str, amqp_url: str
+) -> None:
+    async with connected(database_dsn) as connection:
+        await connection.executemany(
+            "INSERT INTO ingest.identities"
+            " (uid, account_id, channel_id, direction, phone, did, opened_at, opened_by, call_key, bound_at)"
+            " VALUES (gen_random_uuid(), $1, $2, 'incoming', $3, '2', now() - $4 * interval '1 day', 'ring', $5,"
+            " now() - $6 * interval '1 day')",
+            [
+                *((chain.account, chain.channel, f"old {n}", 31, f"old {n}", 31) for n in range(1200)),
+                *((chain.account, chain.channel, f"open {n}", 400, None, None) for n in range(10)),
+                (chain.account, chain.channel, "recent", 29, "recent", 29),
+                (chain.account, chain.channel, "recent, open", 29, None, None),
+                (chain.account, chain.channel, "told of lately", 40, "told of lately", 1),
+            ],
+        )
+
+        async def left() -> set[str]:
+            return {row["phone"] for row in await connection.fetch("SELECT phone FROM ingest.identities")}
+
+        async with running(configured) as client:
+            await eventually(left, {"recent", "recent, open", "told of lately"})
+            partner = Partner(client, token, chain)
+            await partner.enable()
+            assert await partner.report(phone="old 1", call_id="old 1") == (202, ACCEPTED)
+            assert await partner.report(phone="told of lately", call_id="told of lately") == (202, ACCEPTED)
+        assert await left() == {"recent", "recent, open", "told of lately", "old 1"}
 
 
 async def test_the_dialer_may_leave_an_identity_for_a_call_that_it_places(
