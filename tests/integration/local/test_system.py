@@ -103,6 +103,11 @@ def test_edge_tells_services_the_address_that_connected_and_not_what_the_client_
     assert get(system.base_url + "/hooks/supervoip/key")[2]["forwarded_for"] == "127.0.0.1"
 
 
+def test_edge_does_not_tell_what_is_behind_it(system: System) -> None:
+    headers = get(system.base_url + "/hooks/supervoip/key")[1]
+    assert [value for name, value in headers.items() if name == "Server"] == ["Caddy"]
+
+
 @pytest.mark.parametrize("path", ["/", "/nothing", "/api/v1/admin", "/api/v1/admin/dead", "/metrics", "/healthz"])
 def test_edge_knows_no_other_path(system: System, path: str) -> None:
     status, headers, answer = get(system.base_url + path)
