@@ -1,4 +1,4 @@
-"""What is written to a local disk is there after a power cut: the names of new files and folders too. All of it blocks."""
+"""What is written to a local disk is there after a power cut, the names of files and folders too. All of it blocks."""
 
 import os
 from pathlib import Path

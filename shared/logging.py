@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 import orjson
@@ -172,10 +173,25 @@ def _mask_library_event(_logger: Any, _method: str, line: MutableMapping[str, An
     return line
 
 
+class _Patient:
+    """A stream whose faults (a full disk, a reader that is gone) fail nobody: what it tells of goes on all the same."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 class _LibraryLines(logging.Handler):
     """Renders what libraries log through the standard module as the same JSON lines."""
 
-    def __init__(self, processors: list[Any], stream: BinaryIO) -> None:
+    def __init__(self, processors: list[Any], stream: _Patient) -> None:
         super().__init__()
         self._processors = processors
         self._stream = stream
@@ -200,7 +216,7 @@ def configure(service: str, level: str = "info", stream: BinaryIO | None = None)
     """
     global _least
     _least = _LEVELS[level]
-    out = stream or sys.stdout.buffer
+    out: Any = _Patient(stream or sys.stdout.buffer)
 
     def add_service(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         line["service"] = service

@@ -4,6 +4,7 @@ import io
 import json
 import logging as standard
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,3 +149,10 @@ def test_a_line_that_is_no_json_is_still_written(lines: Lines) -> None:
 @given(st.recursive(st.none() | st.integers() | st.text() | st.binary(), lambda x: st.dictionaries(st.text(), x)))
 def test_cleaning_is_never_an_error(value: Any) -> None:
     logging.clean(value, "anything")
+
+
+def test_a_stream_that_takes_nothing_fails_nobody(lines: Lines) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        logging.configure("test", "info", full)
+        structlog.get_logger().error("disk_full")
+        standard.getLogger("library").error("so says a library")
