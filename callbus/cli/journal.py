@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Final
 
 from callbus.cli.commands import Commands, verb
 from callbus.cli.environment import Environment
@@ -16,8 +16,12 @@ def add_to(commands: Commands) -> None:
     verb(commands, "journal", show, "what ingest keeps on disk until the broker or the database takes it")
 
 
+# What else is in the folder: by its name in the answer, how it is shown.
+_STATES: Final = {"of_others": "of another", "not_adopted": "not ours", "damaged": "damaged", "refused": "refused"}
+
+
 async def show(_arguments: argparse.Namespace, environment: Environment, output: Output) -> None:
-    """Print each file: of this replica, of others on the same folder, and those set aside because they are damaged."""
+    """Print each file: those that this replica forwards, those of others on the same folder, and those set aside."""
     async with Operators.of(environment) as operators:
         journals = (await operators.get("ingest", "/journal"))["items"]
     output.many([row for journal in journals for row in _rows(journal)], "The journal is empty.")
@@ -26,6 +30,9 @@ async def show(_arguments: argparse.Namespace, environment: Environment, output:
 def _rows(journal: dict[str, Any]) -> list[dict[str, Any]]:
     nothing: dict[str, Any] = {"bytes": None, "forwarded_bytes": None, "age_seconds": None}
     held = [{"journal": journal["name"], "state": "waiting", **file} for file in journal["files"]]
-    others = [{"journal": journal["name"], "state": "of another", "name": name} for name in journal["of_others"]]
-    damaged = [{"journal": journal["name"], "state": "damaged", "name": name} for name in journal["set_aside"]]
-    return [*held, *({**row, **nothing} for row in (*others, *damaged))]
+    more = [
+        {"journal": journal["name"], "state": state, "name": name, **nothing}
+        for key, state in _STATES.items()
+        for name in journal[key]
+    ]
+    return [*held, *more]

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
 
 from services.ingest import metrics
-from services.ingest.journal import Journal
+from services.ingest.journal import Journal, JournalFull, Unwritable
 from shared.bus import Message, Publisher
 from shared.bus.messages import NotPublished
 from shared.errors import Transient
@@ -36,7 +37,8 @@ class Keeper(Protocol):
 class Durable:
     """Asks the broker first, and the journal where it does not confirm.
 
-    Once it has kept somebody waiting in vain, nobody else waits for it until it has taken something from the journal.
+    Once it has kept somebody waiting in vain, nobody else waits for it until it has taken something from the journal;
+    but those whom the journal refuses, for then nothing else may ever tell that the broker is back.
     """
 
     def __init__(self, publisher: Publisher, journal: Journal, confirm_seconds: float) -> None:
@@ -44,28 +46,38 @@ class Durable:
         self._journal = journal
         self._confirm_seconds = confirm_seconds
         self._is_slow = False
-        journal.on_forwarded = self._broker_is_back
+        journal.on_forwarded(self._broker_is_back)
 
     async def keep(self, messages: Sequence[Message]) -> None:
         """Return when `messages` are with the broker or on disk. Raises `JournalFull` and `Unwritable`."""
-        if not self._is_slow:
-            try:
-                await send(self._publisher, messages, self._confirm_seconds)
+        if self._is_slow:
+            with suppress(JournalFull, Unwritable):
+                await self._journal.append(messages)
                 return
-            except Unconfirmed:
-                if not self._is_slow:
-                    log.warning("broker_slow", confirm_seconds=self._confirm_seconds)
-                self._is_slow = True
-                metrics.BROKER_SLOW.set(1)
-            except NotDurable as error:
-                log.debug("broker_did_not_take", reason=str(error))
-        await self._journal.append(messages)
+        if not await self._is_taken(messages):
+            await self._journal.append(messages)
+
+    async def _is_taken(self, messages: Sequence[Message]) -> bool:
+        """Return whether the broker confirms `messages` in time."""
+        try:
+            await send(self._publisher, messages, self._confirm_seconds)
+        except Unconfirmed:
+            if not self._is_slow:
+                log.warning("broker_slow", confirm_seconds=self._confirm_seconds)
+            self._is_slow = True
+            metrics.BROKER_SLOW.set(1)
+            return False
+        except NotDurable as error:
+            log.debug("broker_did_not_take", reason=str(error))
+            return False
+        self._broker_is_back()
+        return True
 
     def _broker_is_back(self) -> None:
         if self._is_slow:
             log.info("broker_takes_again")
-        self._is_slow = False
-        metrics.BROKER_SLOW.set(0)
+            self._is_slow = False
+            metrics.BROKER_SLOW.set(0)
 
 
 async def send(publisher: Publisher, messages: Sequence[Message], confirm_seconds: float) -> None:

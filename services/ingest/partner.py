@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from services.ingest import dry_runs, metrics
 from services.ingest.adapter import Request
@@ -28,6 +28,7 @@ from shared import logging
 from shared.bus import Message, Publisher
 from shared.db import DatabaseUnavailable
 from shared.directory import Channel
+from shared.errors import Permanent
 from shared.events import Authority, Raw
 from shared.http import Problem, read_body, run_in_background
 from shared.http.auth import DIRECTORY, channel_of_key, partner_of
@@ -88,10 +89,13 @@ def journal_of_reports(app: web.Application, settings: Settings, publisher: Publ
     """Return where `app` keeps reports while the database is away; forwarded, each is bound to its call."""
 
     async def bound(body: bytes) -> Sequence[Message]:
-        unbound = Unbound.model_validate_json(body)
+        try:
+            unbound = Unbound.model_validate_json(body)
+        except ValidationError:  # its text holds what was sent
+            raise Permanent("no report as this release writes it") from None
         report = read(unbound.fields, unbound.channel)
         if not isinstance(report, Report):
-            raise TypeError("only reports are deferred")
+            raise Permanent("only reports are deferred")
         fields, received_at = unbound.fields, unbound.received_at
         words = Request(unbound.channel, fields, received_at, unbound.request_id, unbound.raw, unbound.traceparent)
         identities = app[NAMELESS].identities

@@ -39,6 +39,11 @@ class Delivery(NamedTuple):
 class Publisher(Protocol):
     """Sends messages and answers when the broker has them."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether a publish would be sent now."""
+        ...
+
     async def publish(self, messages: Sequence[Message]) -> None:
         """Return when the broker has confirmed every message.
 

@@ -1,62 +1,59 @@
-"""One file of the journal: its format, its lock, and what is left of it after a crash. Everything here blocks.
+"""One file of the journal: its lock, its head, and what is left of it after a crash. Everything here blocks.
 
-    "callbus-journal-1\\n"   18 bytes
+    "callbus-journal-2\\n"   18 bytes
     position                8 bytes: up to here all is with the broker; a hint, so that a crash repeats little
-    entries                 each: length of the payload (4), CRC-32 of it (4), payload
+    its checksum            4 bytes: CRC-32 of the position
+    entries                 as in entries.py
 
-Numbers are big-endian. A payload is a message (kind 0: three lengths of 2 bytes, then exchange, routing key, message id
-and body) or something deferred (kind 1: one length, then its name and body). The file is held under flock for as long
-as a process works with it, whether it writes or forwards; a file that nobody holds is anybody's to forward.
+The file is held under flock for as long as a process works with it, whether it writes or forwards; a file that nobody
+holds is anybody's to forward.
 """
 
+import errno
 import fcntl
 import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 from uuid import uuid4
 
-from shared.bus import Message
+from services.ingest.journal.entries import HEAD_BYTES, MARK, Entry, pack, read_head, unpack
+from shared.disk import sync
 
 SUFFIX: Final = ".journal"
 DAMAGED_SUFFIX: Final = ".damaged"
+REFUSED_SUFFIX: Final = ".refused"
 
-_MAGIC: Final = b"callbus-journal-1\n"
+# Other entries take another mark too: by the entries behind it a damaged head is told from that of another release.
+_MAGIC: Final = b"callbus-journal-2\n"
 _POSITION: Final = struct.Struct(">Q")
-_HEAD: Final = struct.Struct(">II")
-_MESSAGE: Final = struct.Struct(">BHHH")
-_DEFERRED: Final = struct.Struct(">BH")
-FIRST: Final = len(_MAGIC) + _POSITION.size
+_CHECKSUM: Final = struct.Struct(">I")
+FIRST: Final = len(_MAGIC) + _POSITION.size + _CHECKSUM.size
 """Where the first entry begins."""
-_LONGEST: Final = 64 * 1024 * 1024
 _READ_BYTES: Final = 256 * 1024
 
 
-class Deferred(NamedTuple):
-    """Work that is done when it is forwarded: `name` says who knows how, `body` is for him."""
-
-    name: str
-    body: bytes
-
-
-Entry = Message | Deferred
-
-
 class Damaged(Exception):
-    """An entry in the middle of the file can't be read; what is before it is forwarded, the file is kept aside."""
+    """The next entry can't be read."""
+
+
+class Strange(Exception):
+    """This is no journal, or one of another release."""
 
 
 class JournalFile:
-    """One file, held under its lock. Made by `create` and `adopt`; ends with `remove`, `release` or `set_aside`."""
+    """One file, held under its lock. Made by `create` and `adopt`; ends with `finish` or `release`."""
 
     def __init__(self, path: Path, descriptor: int, size: int, position: int) -> None:
         self.path = path
         self.size = size
         self.position = position
-        """Everything before it is forwarded."""
+        """Everything before it is forwarded, or can't be read."""
+        self.is_damaged = False
+        """Whether something in it can't be read: then it is kept when it is done."""
         self._descriptor = descriptor
 
     @classmethod
@@ -68,11 +65,11 @@ class JournalFile:
         try:
             # Under its final name it is never seen unlocked: else another process could take it before us.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(descriptor, _MAGIC + _POSITION.pack(FIRST))
+            _write(descriptor, _head(FIRST), 0)
             os.fsync(descriptor)
             path = folder / (name + SUFFIX)
             temporary.rename(path)
-            _sync_folder(folder)
+            sync(folder)
         except BaseException:
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
@@ -81,7 +78,7 @@ class JournalFile:
 
     @classmethod
     def adopt(cls, path: Path) -> Self | None:
-        """Return a file that nobody holds; None where somebody does, or it is gone. Raises `OSError` and `Damaged`."""
+        """Return a file that nobody holds; None where somebody does, or it is gone. Raises `OSError` and `Strange`."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -92,18 +89,20 @@ class JournalFile:
             if not _is(path, descriptor):
                 os.close(descriptor)
                 return None
-            size = os.fstat(descriptor).st_size
-            head = os.pread(descriptor, FIRST, 0)
-            if size < FIRST or not head.startswith(_MAGIC):
-                raise Damaged("this is no journal, or its head is torn")
-            (position,) = _POSITION.unpack(head[len(_MAGIC) :])
+            file = cls(path, descriptor, os.fstat(descriptor).st_size, FIRST)
+            file._read_head()
         except BlockingIOError:
             os.close(descriptor)
             return None
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(path, descriptor, size, position if FIRST <= position <= size else FIRST)
+        return file
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written to it."""
+        return self.size <= FIRST
 
     @property
     def is_done(self) -> bool:
@@ -119,103 +118,136 @@ class JournalFile:
     def append(self, data: bytes) -> None:
         """Add entries, as `pack` writes them; on disk when this returns. Raises `OSError`: then none counts."""
         try:
-            written = 0
-            while written < len(data):
-                written += os.pwrite(self._descriptor, data[written:], self.size + written)
+            _write(self._descriptor, data, self.size)
             os.fdatasync(self._descriptor)
+            if not os.fstat(self._descriptor).st_nlink:
+                raise OSError(errno.ENOENT, "deleted beneath us: what is in it would not survive us")
         except OSError:
             os.ftruncate(self._descriptor, self.size)
             raise
         self.size += len(data)
 
-    def read(self) -> tuple[list[Entry], int]:
-        """Return the next entries behind `position`, and where they end. Raises `Damaged` where the next can't be read.
+    def read(self) -> list[tuple[Entry, int]]:
+        """Return the next entries, each with its end. Raises `Damaged` where the first of them can't be read.
 
         What is torn at the very end was never promised to anybody: it is cut off.
         """
-        data = os.pread(self._descriptor, _READ_BYTES, self.position)
-        if len(data) >= _HEAD.size:
-            needed = _HEAD.size + _HEAD.unpack_from(data)[0]
-            if len(data) < needed <= _LONGEST:
-                data = os.pread(self._descriptor, needed, self.position)
-        found = list(_unpack(data))
+        data = self._pread(self.position, _READ_BYTES)
+        head = read_head(data)
+        if head is not None and HEAD_BYTES + head.length > len(data):
+            data = self._pread(self.position, HEAD_BYTES + head.length)
+        found = [(entry, self.position + end) for entry, end in unpack(data)]
         if not found:
-            if self._is_torn_tail(data):
-                self.size = self.position
-                return [], self.position
-            raise Damaged(f"the entry at byte {self.position} can't be read")
-        return [entry for entry, _ in found], self.position + found[-1][1]
+            if not self._is_torn_tail(data):
+                raise Damaged(f"the entry at byte {self.position} can't be read")
+            self.size = self.position
+        return found
+
+    def skip_damage(self) -> int:
+        """Go on with the next entry that can be read, or else to the end; return how many bytes that leaves out."""
+        self.is_damaged = True
+        start = self._next_sound(self.position + 1)
+        skipped = start - self.position
+        self.position = start
+        return skipped
 
     def forwarded(self, position: int) -> None:
-        """Note that everything before `position` is with the broker."""
-        self.position = position
-        os.pwrite(self._descriptor, _POSITION.pack(position), len(_MAGIC))
+        """Note that everything before `position` is with the broker.
 
-    def remove(self) -> None:
-        """Delete it, while it is locked, and let it go."""
-        self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        Of a damaged file only we know: who takes it over after a crash shall find the damage too, and keep the file.
+        """
+        self.position = position
+        if not self.is_damaged:
+            _write(self._descriptor, _head(position)[len(_MAGIC) :], len(_MAGIC))
+
+    def finish(self) -> Path | None:
+        """Delete it and let it go. A damaged one is kept under another name, which is returned. Raises `OSError`."""
+        try:
+            if not self.is_damaged:
+                self.path.unlink(missing_ok=True)
+                return None
+            kept = self.path.with_suffix(DAMAGED_SUFFIX)
+            self.path.rename(kept)
+            return kept
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Let it go as it is: the next who looks may take it."""
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
-    def set_aside(self) -> Path:
-        """Keep it under another name, which nobody forwards, and let it go; return that name."""
-        kept = self.path.with_suffix(DAMAGED_SUFFIX)
-        self.path.rename(kept)
-        os.close(self._descriptor)
-        return kept
+    def keep_aside(self, entries: Sequence[Entry]) -> Path:
+        """Keep `entries`, which can't be forwarded, in a file that nobody looks at; on disk when this returns.
+
+        That file is a journal like any other: renamed to one, it is forwarded. Raises `OSError`.
+        """
+        path = self.path.with_name(f"{self.path.stem}-kept{REFUSED_SUFFIX}")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            _write(descriptor, pack(entries) if size else _head(FIRST) + pack(entries), size)
+            os.fsync(descriptor)
+            sync(path.parent)
+        finally:
+            os.close(descriptor)
+        return path
+
+    def _read_head(self) -> None:
+        head = os.pread(self._descriptor, FIRST, 0)
+        if head.startswith(_MAGIC) and len(head) == FIRST:
+            (position,) = _POSITION.unpack_from(head, len(_MAGIC))
+            # One that is damaged is no loss: all of it is forwarded once more.
+            if head == _head(position) and FIRST <= position <= self.size:
+                self.position = position
+        elif self._next_sound(FIRST) < self.size:
+            self.is_damaged = True
+        else:
+            raise Strange("this is no journal, or one of another release")
+
+    def _pread(self, start: int, count: int) -> bytes:
+        return os.pread(self._descriptor, min(count, self.size - start), start)
 
     def _is_torn_tail(self, data: bytes) -> bool:
-        """Whether the entry that begins `data` was being written when all stopped: it reaches the end or beyond."""
-        if len(data) < _HEAD.size:
+        """Whether the entry that begins `data` was being written when all stopped: it reaches beyond the end, or what
+        is left was never written at all."""
+        left = self.size - self.position
+        head = read_head(data)
+        if left < HEAD_BYTES or (head is not None and HEAD_BYTES + head.length > left):
             return True
-        length, _ = _HEAD.unpack_from(data)
-        return self.position + _HEAD.size + length >= self.size or not any(data)
+        return all(not any(self._pread(start, _READ_BYTES)) for start in range(self.position, self.size, _READ_BYTES))
+
+    def _next_sound(self, start: int) -> int:
+        """Return where the first entry begins that is at `start` or behind it and can be read; else the end."""
+        while start < self.size:
+            data = self._pread(start, _READ_BYTES)
+            found = data.find(MARK)
+            if found < 0:
+                start += max(1, len(data) - len(MARK) + 1)
+                continue
+            start += found
+            if self._is_sound(start):
+                return start
+            start += 1
+        return self.size
+
+    def _is_sound(self, start: int) -> bool:
+        head = read_head(self._pread(start, HEAD_BYTES))
+        if head is None or start + HEAD_BYTES + head.length > self.size:
+            return False
+        return zlib.crc32(self._pread(start + HEAD_BYTES, head.length)) == head.checksum
 
 
-def pack(entries: Sequence[Entry]) -> bytes:
-    """Return `entries` as they are appended."""
-    packed = []
-    for entry in entries:
-        payload = _payload(entry)
-        packed += [_HEAD.pack(len(payload), zlib.crc32(payload)), payload]
-    return b"".join(packed)
+def _head(position: int) -> bytes:
+    number = _POSITION.pack(position)
+    return _MAGIC + number + _CHECKSUM.pack(zlib.crc32(number))
 
 
-def _payload(entry: Entry) -> bytes:
-    if isinstance(entry, Deferred):
-        name = entry.name.encode()
-        return _DEFERRED.pack(1, len(name)) + name + entry.body
-    parts = [text.encode() for text in (entry.exchange, entry.routing_key, entry.message_id)]
-    return _MESSAGE.pack(0, *map(len, parts)) + b"".join(parts) + entry.body
-
-
-def _unpack(data: bytes) -> Iterator[tuple[Entry, int]]:
-    """Yield the whole and sound entries that `data` begins with, each with its end."""
-    start = 0
-    while start + _HEAD.size <= len(data):
-        length, checksum = _HEAD.unpack_from(data, start)
-        end = start + _HEAD.size + length
-        payload = data[start + _HEAD.size : end]
-        if len(payload) < length or length < _DEFERRED.size or zlib.crc32(payload) != checksum:
-            return
-        yield _entry(payload), end
-        start = end
-
-
-def _entry(payload: bytes) -> Entry:
-    if payload[0] == 1:
-        _, length = _DEFERRED.unpack_from(payload)
-        end = _DEFERRED.size + length
-        return Deferred(payload[_DEFERRED.size : end].decode(), payload[end:])
-    _, exchange, key, identity = _MESSAGE.unpack_from(payload)
-    texts, start = [], _MESSAGE.size
-    for length in (exchange, key, identity):
-        texts.append(payload[start : start + length].decode())
-        start += length
-    return Message(texts[0], texts[1], payload[start:], texts[2])
+def _write(descriptor: int, data: bytes, start: int) -> None:
+    written = 0
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], start + written)
 
 
 def _is(path: Path, descriptor: int) -> bool:
@@ -225,11 +257,3 @@ def _is(path: Path, descriptor: int) -> bool:
         return False
     held = os.fstat(descriptor)
     return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

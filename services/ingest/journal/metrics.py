@@ -13,9 +13,14 @@ WRITTEN: Final = Counter(
 )
 FORWARDED: Final = Counter("ingest_journal_forwarded_total", "Entries that the broker has taken since.", ["journal"])
 REFUSED: Final = Counter(
-    "ingest_journal_refused_total", "Requests that the journal did not take: full, disk.", ["journal", "why"]
+    "ingest_journal_refused_total", "Requests that the journal did not take: full, slow, disk.", ["journal", "why"]
 )
-DAMAGED: Final = Counter("ingest_journal_damaged_total", "Files set aside because an entry can't be read.")
+DAMAGED: Final = Counter(
+    "ingest_journal_damaged_total", "Files set aside, once forwarded, because something in them can't be read."
+)
+SET_ASIDE: Final = Counter(
+    "ingest_journal_set_aside_total", "Entries set aside because nothing can be made of them.", ["journal"]
+)
 WRITE_SECONDS: Final = Histogram(
     "ingest_journal_write_seconds",
     "One write with its fsync.",

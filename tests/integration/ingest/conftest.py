@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from services.ingest.settings import Settings
+from shared.bus import Broker
 from tests.integration.ingest.channel_key_support import Desk, World, make_world
 from tests.integration.ingest.support import Ids, add_account, ingest_dsn, running, settings
 from tests.support.proxy import Proxy
@@ -54,3 +55,15 @@ async def world(database_dsn: str, dsn: str) -> World:
 @pytest.fixture
 async def desk(world: World, client: aiohttp.ClientSession) -> Desk:
     return Desk(client, world.key)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Of a journal."""
+    return tmp_path / "events"
+
+
+@pytest.fixture
+async def broker(broker_network: Proxy) -> AsyncIterator[Broker]:
+    async with Broker(broker_network.url, name="journal test") as broker:
+        yield broker

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.ingest.journal import Journal
 from shared.bus import Broker
-from tests.integration.ingest.test_journal import LIMIT, MESSAGES
+from tests.integration.ingest.journal_support import LIMIT, MESSAGES
 
 
 async def main(folder: str, amqp_url: str, start: int, pipe: int) -> None:

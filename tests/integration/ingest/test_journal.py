@@ -2,69 +2,23 @@
 
 import asyncio
 import os
-import resource
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from services.ingest.journal import Deferred, Journal, JournalFull, Unwritable
-from services.ingest.journal.files import SUFFIX, JournalFile, pack
-from services.ingest.journal.journal import Handle
+from services.ingest.journal import Deferred, JournalFull, Unwritable
+from services.ingest.journal.entries import pack
+from services.ingest.journal.files import FIRST, SUFFIX, JournalFile
 from shared.bus import Broker, Message
 from shared.errors import Transient
+from tests.integration.ingest.journal_support import EVENTS, MESSAGES, arrived, emptied, files, largest_file, running
 from tests.integration.ingest.support import eventually, take
 from tests.support.proxy import Proxy
-from tests.support.story import read
 
-LIMIT = 10_000_000
 PROGRAM = str(Path(__file__).with_name("killed_journal.py"))
-STORY = "\n".join(f"{second} ring 101" for second in range(300))
-EVENTS = read(STORY)[0]
-MESSAGES = [Message("calls", "call.ringing.v1.00", event.to_json(), str(event.id)) for event in EVENTS]
-
-
-@asynccontextmanager
-async def running(
-    folder: Path, broker: Broker, limit_bytes: int = LIMIT, deferred: Mapping[str, Handle] | None = None
-) -> AsyncIterator[Journal]:
-    journal = Journal(folder, broker.publisher(), limit_bytes=limit_bytes, deferred=deferred)
-    task = asyncio.create_task(journal.run())
-    try:
-        yield journal
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "events"
-
-
-@pytest.fixture
-async def broker(broker_network: Proxy) -> AsyncIterator[Broker]:
-    async with Broker(broker_network.url, name="journal test") as broker:
-        yield broker
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-async def arrived(amqp_url: str) -> Counter[str]:
-    return Counter(str(event.id) for event in await take(amqp_url, "history.calls"))
-
-
-async def emptied(folder: Path) -> None:
-    async def left() -> list[Path]:
-        return list(folder.glob(f"*{SUFFIX}"))
-
-    await eventually(left, [])
 
 
 async def test_what_is_written_while_the_broker_is_away_is_forwarded_in_order_when_it_is_back(
@@ -155,14 +109,8 @@ async def test_a_disk_that_takes_no_more_refuses_and_what_it_took_arrives(
     async with running(folder, broker) as journal:
         await journal.append(MESSAGES[:5])
         size = (folder / files(folder)[0]).stat().st_size
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        # As a full disk does: the write is taken in part, then fails.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, before[1]))
-        try:
-            with pytest.raises(Unwritable):
-                await journal.append(MESSAGES[5:10])
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with largest_file(size + 100), pytest.raises(Unwritable):
+            await journal.append(MESSAGES[5:10])
         await journal.append(MESSAGES[10:15])
         broker_network.heal()
         broker_network.cut()
@@ -172,7 +120,7 @@ async def test_a_disk_that_takes_no_more_refuses_and_what_it_took_arrives(
     assert took == Counter({str(event.id): 1 for event in [*EVENTS[:5], *EVENTS[10:15]]})
 
 
-async def test_a_damaged_file_is_kept_aside_and_the_others_go_on(amqp_url: str, folder: Path) -> None:
+async def test_a_damaged_file_is_kept_aside_and_all_else_is_forwarded(amqp_url: str, folder: Path) -> None:
     folder.mkdir()
     damaged, sound = JournalFile.create(folder), JournalFile.create(folder)
     damaged.append(pack(MESSAGES[:10]))
@@ -180,16 +128,22 @@ async def test_a_damaged_file_is_kept_aside_and_the_others_go_on(amqp_url: str, 
     for file in (damaged, sound):
         file.release()
     content = bytearray(damaged.path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    content[FIRST + len(pack(MESSAGES[:4])) + 5] ^= 0xFF  # in the length of the fifth
     damaged.path.write_bytes(content)
+    (folder / f"0-0{SUFFIX}").write_bytes(b"no journal at all, whoever put it here")
     async with Broker(amqp_url, name="journal test") as broker, running(folder, broker) as journal:
-        await emptied(folder)
+
+        async def strange() -> object:
+            return journal.status()["not_adopted"]
+
+        await eventually(strange, [f"0-0{SUFFIX}"])
+        await emptied(folder, but=1)
         status = journal.status()
 
-    assert status["set_aside"] == files(folder) == [damaged.path.with_suffix(".damaged").name]
-    took = await arrived(amqp_url)
-    assert {str(event.id) for event in EVENTS[10:20]} < took.keys()
-    assert max(took.values()) == 1
+    assert status["damaged"] == [damaged.path.with_suffix(".damaged").name]
+    assert (status["files"], status["of_others"], status["refused"]) == ([], [], [])
+    wanted = {str(event.id): 1 for event in [*EVENTS[:4], *EVENTS[5:20]]}
+    assert await arrived(amqp_url) == Counter(wanted)
 
 
 async def test_what_is_deferred_is_done_when_it_can_be(broker: Broker, amqp_url: str, folder: Path) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from services.ingest.app import build
+from services.ingest.journal.entries import HEAD_BYTES, Deferred, pack
+from services.ingest.journal.files import FIRST, JournalFile
 from services.ingest.partner import NAMELESS
 from services.ingest.settings import Settings
 from shared.call import Call
@@ -230,3 +233,39 @@ async def test_without_the_broker_nothing_is_taken_twice(
         events += await taken_from(amqp_url, 1)
 
     assert (Call.of(events).outcome, Call.of(events).events) == (Outcome.BUSY, 2)
+
+
+async def test_reports_that_waited_outlive_their_chain_and_what_can_not_be_read(
+    partner: Partner, database_network: Proxy, database_dsn: str, configured: Settings, amqp_url: str
+) -> None:
+    """Nothing that lies in the journal ends the process, or keeps what lies behind it from being bound."""
+    database_network.swallow()
+    assert await partner.report(call_id="1", status="busy") == (202, ACCEPTED)
+    folder = configured.journal_dir / "reports"
+    (kept,) = folder.glob("*.journal")
+    unbound = kept.read_bytes()[FIRST + HEAD_BYTES :]
+    torn = JournalFile.create(folder)
+    beginning = unbound[3:].removeprefix(b"partner")
+    for body in (b"", b"{}", beginning[:-20], beginning.replace(b'"history"', b'"setup"'), b"[" * 100_000):
+        torn.append(pack([Deferred("partner", body)]))
+    torn.append(pack([Deferred("partner", beginning.replace(b'"busy"', b'"missed"').replace(b'"1"', b'"2"'))]))
+    torn.release()
+    connection = await asyncpg.connect(database_dsn)
+    await connection.execute("DELETE FROM directory.accounts WHERE account_id = $1", partner.chain.account)
+    await connection.close()
+    heal(database_network)
+    events: list[Event] = []
+    # A process that starts now takes over the files of the one that has gone.
+    other = configured.model_copy(update={"data_dir": configured.data_dir / "other"})
+    other.data_dir.mkdir()
+    async with running(other):
+        events += await taken_from(amqp_url, 2)
+
+        async def refused() -> int:
+            return len(list(folder.glob("*.refused")))
+
+        await eventually(refused, 1)
+
+    ends = [event for event in events if isinstance(event, CallEnded)]
+    assert {(end.data.call_key, end.data.outcome) for end in ends} == {("1", Outcome.BUSY), ("2", Outcome.MISSED)}
+    assert {end.account for end in ends} == {partner.chain.account}
