@@ -101,7 +101,13 @@ async def running(
     ids = await _generic_channel(database_dsn)
     common = {"amqp_url": amqp_url, "operator_token_file": tmp_path / "operator.token"}
     ingest = IngestSettings.model_validate(
-        {**common, "postgres_dsn": _dsn(database_dsn, "ingest"), "data_dir": tmp_path}
+        {
+            **common,
+            "postgres_dsn": _dsn(database_dsn, "ingest"),
+            "data_dir": tmp_path,
+            "journal_dir": tmp_path / "journal",
+            "recordings_url": tmp_path.as_uri(),
+        }
     )
     history = HistorySettings.model_validate(
         {**common, "postgres_dsn": _dsn(database_dsn, "history"), "recordings_url": tmp_path.as_uri()}
