@@ -15,6 +15,7 @@ from services.ingest.errors import Incomplete, WrongField
 from services.ingest.intake import request_of
 from services.ingest.keyed_calls import MAX_EVENTS, KeyedCalls, Known, Stored
 from services.ingest.keyed_rules import Saying, has_unmapped, hash_of, tell, unknown_people
+from services.ingest.limits import Slots
 from services.ingest.outbox import Outbox
 from services.ingest.providers.channel_key import ADAPTER
 from services.ingest.providers.channel_key.asked import Create, Update, read
@@ -26,7 +27,7 @@ from services.ingest.providers.channel_key.mapping import (
 )
 from services.ingest.settings import Settings
 from services.ingest.transactions import TRANSACTIONS
-from services.ingest.uploads import Audio, received
+from services.ingest.uploads import MAX_AT_ONCE, Audio, received
 from shared import clock, logging
 from shared.bus import Publisher
 from shared.call import Call
@@ -51,6 +52,7 @@ class Api(NamedTuple):
     links: Links | None
     calls: KeyedCalls
     outbox: Outbox
+    slots: Slots
 
 
 API: Final = web.AppKey("CHANNEL_KEY_API", Api)
@@ -67,7 +69,7 @@ def add_to(app: web.Application, settings: Settings, publisher: Publisher) -> No
     async def parts(app: web.Application) -> AsyncIterator[None]:
         calls = KeyedCalls(app[TRANSACTIONS])
         outbox = Outbox(publisher, calls, settings.confirm_seconds)
-        app[API] = Api(recordings, links, calls, outbox)
+        app[API] = Api(recordings, links, calls, outbox, Slots(MAX_AT_ONCE))
         task = run_in_background(app, "outbox", outbox.run())
         yield
         await cancel(task)
@@ -83,7 +85,7 @@ async def _take(request: web.Request, seen: Seen) -> web.Response:
     throttle(request, channel)
     dry_runs.refuse(request)
     api = request.app[API]
-    async with received(request, seen, api.recordings, request.app[PARTS].settings) as got:
+    async with received(request, seen, api.recordings, request.app[PARTS].settings, api.slots) as got:
         asked = read(got.fields)
         said = request_of(arrival_of(request, got.body), channel, got.fields, got.credentials)
         directory = await _directory(request, channel, asked)

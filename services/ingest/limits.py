@@ -1,6 +1,8 @@
 """How much is taken from whom. Pure: the clock is an argument."""
 
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 _REMEMBERED: Final = 10_000
@@ -23,3 +25,28 @@ class TokenBuckets:
             self._buckets.pop(next(iter(self._buckets)))  # the longest known; at worst it gets a full bucket
         self._buckets[key] = (tokens - 1, now)
         return 0.0
+
+
+class NoneFree(Exception):
+    """As many as may be are at it."""
+
+
+class Slots:
+    """At most `most` at a time per key, in this process."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: Counter[Hashable] = Counter()
+
+    @contextmanager
+    def one(self, key: Hashable) -> Iterator[None]:
+        """Run the block in one of the key's slots. Raises `NoneFree`."""
+        if self._taken[key] >= self._most:
+            raise NoneFree
+        self._taken[key] += 1
+        try:
+            yield
+        finally:
+            self._taken[key] -= 1
+            if not self._taken[key]:
+                del self._taken[key]

@@ -1,8 +1,8 @@
 """Reading a request of the channel-key API: its fields into memory, its file straight into the store of recordings."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
@@ -11,12 +11,17 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 from services.ingest import bodies, metrics
 from services.ingest.door import Seen
 from services.ingest.errors import Incomplete, TooMuch, Unreadable, WrongField
+from services.ingest.limits import NoneFree, Slots
 from services.ingest.providers.channel_key.fields import FILE, canonical
 from services.ingest.settings import Settings
 from shared.http import Problem, body_pieces, read_body
 from shared.recordings import Recordings, RecordingsUnavailable, TooLarge, Upload, audio_type
 
 MAX_PARTS: Final = 400
+MAX_AT_ONCE: Final = 50
+"""Forms that come in on one channel at a time: each is an open file and a megabyte for as long as it may take."""
+
+_RETRY_AFTER_SECONDS: Final = 2
 
 
 class Audio(NamedTuple):
@@ -39,16 +44,19 @@ class Received(NamedTuple):
 
 @asynccontextmanager
 async def received(
-    request: web.Request, seen: Seen, recordings: Recordings, settings: Settings
+    request: web.Request, seen: Seen, recordings: Recordings, settings: Settings, slots: Slots
 ) -> AsyncIterator[Received]:
     """Yield the request, read whole; if the block fails, the file that came with it is discarded.
 
-    What was read is noted in `seen`. Raises `errors.Refused`, `Problem` 408, 413 and 415, and `RecordingsUnavailable`.
+    What was read is noted in `seen`. A form takes one of its channel's `slots` while it comes in. Raises
+    `errors.Refused`, `Problem` 408, 413, 415 and 429, and `RecordingsUnavailable`.
     """
     if request.content_type.startswith("multipart/"):
         form = _Form(request, recordings, settings)
         try:
-            yield await form.read(seen)
+            with _slot(slots, seen):
+                got = await form.read(seen)
+            yield got
         except BaseException:
             await form.discard()
             raise
@@ -57,6 +65,16 @@ async def received(
     pairs = bodies.pairs_of(body, request.headers.get("Content-Type", "")) if body.strip() else ()
     parsed = canonical(pairs)
     yield Received(parsed.fields, parsed.credentials, body, None)
+
+
+@contextmanager
+def _slot(slots: Slots, seen: Seen) -> Iterator[None]:
+    try:
+        with slots.one(seen.channel and seen.channel.id):
+            yield
+    except NoneFree:
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+        raise Problem(429, detail="too many forms come in on this channel at once", headers=headers) from None
 
 
 class _Form:

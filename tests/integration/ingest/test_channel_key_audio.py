@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from services.ingest import channel_key
 from services.ingest.settings import Settings
 from shared import clock
 from shared.events import Recording
@@ -241,6 +242,39 @@ async def test_an_upload_that_is_too_slow_is_408(desk: Desk, folder: Path) -> No
         assert (await reader.readline()).split()[1] == b"408"
         assert files(folder) == set()
         writer.close()
+
+
+async def test_a_channel_has_so_many_uploads_at_once_and_others_have_theirs(
+    configured: Settings, world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_key, "MAX_AT_ONCE", 3)
+    patient = configured.model_copy(update={"audio_read_seconds": 60.0})
+    async with running(patient) as client:
+        desk, other = Desk(client, world.key), Desk(client, world.second_key)
+        writers = []
+        for _ in range(3):
+            _, writer = await connected(desk)
+            writer.write(head(desk, 380_000) + fields() + file(MP3 * 30)[:-1000])
+            writers.append(writer)
+
+        async def incoming() -> int:
+            return len(files(folder))
+
+        await eventually(incoming, 3)
+        refused = await desk.form(*CREATE, file=MP3)
+        others = [await other.form(*CREATE, file=MP3), await desk.post(json=dict(CREATE))]
+        writers[0].transport.abort()
+
+        async def again() -> int:
+            return (await desk.form(*CREATE, file=MP3)).status
+
+        await eventually(again, 200)
+        for writer in writers:
+            writer.transport.abort()
+
+    assert (refused.status, refused.errors[0]["code"]) == (429, "too_many_requests")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert [answer.status for answer in others] == [200, 200]
 
 
 async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(
