@@ -27,7 +27,7 @@ demo: setup  ## Play calls of every provider against the system that `make run` 
 	@exec $(PYTHON) -m callbus.player --calls $(CALLS) --speed $(SPEED)
 
 up:  ## Start Callbus in containers: deploy/docker-compose.yml; needs Docker with compose 2
-	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with compose 2: docker compose version" >&2; exit 1; }
+	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with compose 2: 'docker compose version' fails here" >&2; exit 1; }
 	@bash deploy/prepare.sh
 	@$(COMPOSE) up -d --build --wait
 	@echo "Callbus is up: $$(sed -n 's/^CALLBUS_BASE_URL=//p' deploy/.env). What to do next: deploy/README.md"
