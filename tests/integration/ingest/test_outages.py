@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import asyncpg
 import orjson
+import pytest
 
 from services.ingest.settings import Settings
 from tests.integration.ingest.support import KEY, Ids, eventually, running, settings, status, take
@@ -44,6 +45,10 @@ async def arrive(amqp_url: str, expected: set[str]) -> None:
         return found
 
     await eventually(so_far, expected)
+
+
+async def left(journal: Path) -> list[Path]:
+    return list(journal.glob("*/*"))
 
 
 async def test_with_the_broker_lost_calls_go_to_the_journal_and_on_from_there(
@@ -188,12 +193,13 @@ async def test_a_start_without_anything_is_unready_and_503(tmp_path: Path) -> No
         assert (await post(client, 1))[0] == 503
 
 
+@pytest.mark.parametrize("broker", ["there", "away"])
 async def test_sigterm_under_load_loses_nothing_that_was_accepted(
-    amqp_url: str, dsn: str, ids: Ids, tmp_path: Path
+    amqp_url: str, dsn: str, ids: Ids, tmp_path: Path, broker: str
 ) -> None:
     environment = {
         **os.environ,
-        "CALLBUS_AMQP_URL": amqp_url,
+        "CALLBUS_AMQP_URL": amqp_url if broker == "there" else "amqp://guest:guest@127.0.0.1:1/",
         "CALLBUS_POSTGRES_DSN": dsn,
         "CALLBUS_DATA_DIR": str(tmp_path),
         "CALLBUS_JOURNAL_DIR": str(tmp_path / "journal"),
@@ -217,7 +223,7 @@ async def test_sigterm_under_load_loses_nothing_that_was_accepted(
                 return
 
     async with aiohttp.ClientSession(f"http://127.0.0.1:{line['port']}") as client:
-        await eventually(lambda: status(client, "/readyz"), 200)
+        await eventually(lambda: status(client, HOOK, call(0)), 200)
         senders = [asyncio.create_task(send(client, 10_000 * n)) for n in range(8)]
         while len(accepted) < 200:
             await asyncio.sleep(0.01)
@@ -225,4 +231,7 @@ async def test_sigterm_under_load_loses_nothing_that_was_accepted(
         await asyncio.gather(*senders)
 
     assert await asyncio.wait_for(process.wait(), 20) == 0
+    if broker == "away":
+        async with running(settings(amqp_url, dsn, tmp_path)):
+            await eventually(lambda: left(tmp_path / "journal"), [])
     assert accepted <= keys(await take(amqp_url, "history.calls"))
