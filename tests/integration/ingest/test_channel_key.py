@@ -539,6 +539,27 @@ async def test_odd_text_is_no_fault_of_ours(desk: Desk, amqp_url: str) -> None:
     assert len(await published(amqp_url, len(odd))) == len(odd)
 
 
+async def test_odd_text_in_a_list_is_no_fault_of_ours_either(desk: Desk, amqp_url: str) -> None:
+    odd = ["\ud800", "\0", "1\0"]
+    answers = [
+        await desk.post(
+            data=orjson.dumps({**BASE, "pbx_user_ids": ["x", "101"]}).replace(b'"x"', escaped(text)),
+            headers={"Content-Type": "application/json"},
+        )
+        for text in odd
+    ]
+    answers.append(await desk.create(("pbx_user_ids[]", "1\0"), ("pbx_user_ids[]", "101")))
+
+    assert [(answer.status, answer.data["pbx_user_id"]) for answer in answers] == [(200, "101")] * len(answers)
+    events = await published(amqp_url, len(answers))
+    assert [event.data.pbx_user_ids for event in events] == [
+        ("\ufffd", "101"),
+        ("\ufffd", "101"),
+        ("1\ufffd", "101"),
+        ("1\ufffd", "101"),
+    ]
+
+
 def escaped(text: str) -> bytes:
     return b'"' + b"".join(b"\\u%04x" % ord(character) for character in text) + b'"'
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from services.ingest.bodies import Fields, Parsed, fields_of
+from services.ingest.bodies import Fields, Parsed, clean, fields_of
 from services.ingest.credentials import CREDENTIALS
 from services.ingest.errors import Incomplete, TooMuch, WrongField
 
@@ -67,7 +67,7 @@ def _items(value: Any) -> list[str] | None:
     items = value if isinstance(value, list) else [value]
     if not all(item is None or (isinstance(item, str | int | float) and not isinstance(item, bool)) for item in items):
         return None
-    texts = ("" if item is None else str(item).strip() for item in items)
+    texts = ("" if item is None else clean(str(item)).strip() for item in items)
     return [text for text in texts if text]
 
 
