@@ -36,10 +36,10 @@ down:  ## Stop the containers; their data stays in volumes
 	@$(COMPOSE) down
 
 test: check  ## Run what CI runs, with a RabbitMQ and a PostgreSQL of its own (T=tests/unit for a part)
-	@exec $(PYTHON) -m pytest $(T) -q -m 'not long' -n $(PROCESSES) --dist loadgroup --durations=15
+	@exec $(PYTHON) -m pytest $(T) -q -m 'not long' -n $(PROCESSES) --dist loadfile --durations=15
 
 test-long: check  ## Run every test, the slow ones too: every seed, every kill; before a release
-	@exec $(PYTHON) -m pytest $(T) -q -n $(PROCESSES) --dist loadgroup --durations=30 --timeout=3600
+	@exec $(PYTHON) -m pytest $(T) -q -n $(PROCESSES) --dist loadfile --durations=30 --timeout=3600
 
 test-compose:  ## Bring the containers up for real, from nothing, and play calls; as root on Debian 12, some minutes
 	@exec bash deploy/compose-test/run.sh

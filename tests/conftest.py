@@ -21,13 +21,6 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something that takes long to start: a module's tests, and all that are end to end."""
-    for item in items:
-        path = item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group("end to end" if "/tests/e2e/" in path else path))
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests have told of themselves."""
     reports = [each for word in ("passed", "failed") for each in terminalreporter.getreports(word)]

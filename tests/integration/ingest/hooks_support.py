@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ class World(NamedTuple):
     account: int
     channels: Mapping[str, int]
     """Ids of the channels by their keys."""
+    faults_before: Sequence[str] = ()
+    """What the process had counted as faults of ours when it was made: other tests leave some on purpose."""
 
 
 class NewChannel(NamedTuple):

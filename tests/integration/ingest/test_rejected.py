@@ -118,6 +118,7 @@ async def test_what_is_no_providers_request_is_not_kept(client: aiohttp.ClientSe
         {"data": {**CALL, "crmToken": SECRET}},
         {"data": CALL, "params": {"crmToken": SECRET, "copy": SECRET}},
         {"data": f'{{"crm_token": "{SECRET}", broken'},
+        {"data": f"callid: a\ntoken: {SECRET}"},
         {"data": f"<call><crmToken>{SECRET}</crmToken><status>voicemail</status><callid>a</callid></call>"},
         {"data": CALL, "headers": {"Authorization": f"Bearer {SECRET}", "Cookie": f"a={SECRET}", "X-Api-Key": SECRET}},
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.ingest.adapter import Adapter
 from services.ingest.bodies import MAX_BODY, MAX_FIELDS, MAX_NAME, MAX_VALUE, parse, public_query
-from services.ingest.credentials import without_credentials
+from services.ingest.credentials import without_credentials, without_next_words
 from services.ingest.errors import Refused, TooMuch, Unreadable
 from services.ingest.intake import Arrival, Intake
 from services.ingest.providers import HOOKS
@@ -123,6 +123,9 @@ def test_credentials_in_a_body_are_replaced_by_the_beginning_of_their_hash(body:
         b'{"token":["hunter2"]}',
         b'{"a":{"token":"hunter2"}}',
         b'{"a":[{"Token":{"b":"hunter2"}}]}',
+        b'{"a":{"b":"{\\"token\\": \\"hunter2\\"}"}}',
+        b'{"accessToken":"hunter2","Authorization":"Bearer hunter2"}',
+        b"client_secret=hunter2&auth_token=hunter2&passwd=hunter2",
         b"<c token='a hunter2'/>",
         b"<c><token>a hunter2</token></c>",
         b"--b\r\nContent-Disposition: form-data; name=token\r\n\r\na hunter2\r\n--b--",
@@ -183,10 +186,28 @@ def test_requests_that_differ_in_a_letter_of_another_charset_are_two() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [b"<token ", b'"token":[', b'"token" ', b'name="token";', b'name="token"\na\n', b" token "]
+    "piece", [b"<token ", b'"token":[', b'"token" ', b'name="token";', b'name="token"\na\n', b" token ", b'\\"token\\"']
 )
 def test_a_hostile_body_is_searched_in_linear_time(piece: bytes) -> None:
-    without_credentials(piece * (1_000_000 // len(piece)))  # quadratic, it would meet the time-out of all tests
+    body = piece * (1_000_000 // len(piece))
+    without_credentials(body)  # quadratic, it would meet the time-out of all tests
+    without_next_words(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "public"),
+    [
+        (b"token: hunter2", b"token: f52fbd32"),
+        (b"{'api_token': 'hunter2', 'a': 1}", b"{'api_token': 'f52fbd32', 'a': 1}"),
+        (b"Authorization: Bearer hunter2\nPassword = hunter2", b"Authorization: Bearer f52fbd32\nPassword = f52fbd32"),
+        (b'{"token": "f52fbd32", "a', b'{"token": "f52fbd32", "a'),
+        (b"the key is gone, my tokens too", b"the key is gone, my tokens too"),
+    ],
+)
+def test_in_what_nobody_can_read_the_word_behind_a_credentials_name_is_taken_for_one(
+    body: bytes, public: bytes
+) -> None:
+    assert without_next_words(body) == public
 
 
 def test_what_only_looks_like_a_credential_stays() -> None:
