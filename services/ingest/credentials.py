@@ -14,11 +14,18 @@ CREDENTIALS: Final = frozenset(
         "api_token",
         "apitoken",
         "access_token",
+        "accesstoken",
+        "auth_token",
+        "authtoken",
+        "authorization",
         "key",
         "api_key",
         "apikey",
         "secret",
+        "client_secret",
+        "clientsecret",
         "password",
+        "passwd",
         "crm_token",
         "crmtoken",
     }
@@ -33,6 +40,7 @@ _SECRETS = tuple(
         # JSON, flat and nested
         r'("NAME"\s{0,20}:\s{0,20}"|"NAME"\s{0,20}:\s{0,20}(?=[^\s"\[{]))((?<=")(?:[^"\\]|\\.)+|(?<!")[^\s,}]+)',
         r'("NAME"\s{0,20}:\s{0,20})(\[[^\]]{0,2000}\]|\{[^}]{0,2000}\})',
+        r'(\\{1,8}"NAME\\{1,8}"\s{0,20}:\s{0,20}\\{1,8}")([^"\\]+)',  # JSON in a string of JSON
         r'(\sNAME\s{0,20}=\s{0,20}")([^"]+)',  # XML attribute
         r"(\sNAME\s{0,20}=\s{0,20}')([^']+)",
         r"(<(?:[\w.-]{1,40}:)?NAME(?:\s[^>]{0,200})?>\s{0,20}(?:<!\[CDATA\[)?)([^<\]]+)",  # XML element
@@ -40,6 +48,13 @@ _SECRETS = tuple(
         r"((?:^|[&?\s])NAME=)([^&\s\"'<>]+)",  # form
         r'(name="?NAME"?(?:;[^\n]{0,200})?\r?\n(?:[^\r\n]{1,200}\r?\n){0,8}\r?\n)(.+?)(?=\r?\n--|\Z)',  # multipart
     )
+)
+# In what is none of these: the next word behind a credential's name, unless it is a hash that stands for it already.
+_NEXT_WORD = re.compile(
+    rb"(?<!\w)(NAME\W{1,12}?(?:(?:bearer|basic) {1,4})?)(?![0-9a-f]{8}(?!\w))([^\s\"'&<>;,{}\[\]()]{6,})".replace(
+        b"NAME", _SECRET_NAME.encode()
+    ),
+    re.IGNORECASE,
 )
 _SHORTEST_SECRET: Final = 6
 _CHARSETS: Final = ("utf-8", "utf-16-le", "utf-16-be", "iso-8859-2")
@@ -61,6 +76,11 @@ def without_credentials(body: bytes, known: Iterable[str] = ()) -> bytes:
             for written in _spellings(secret):
                 body = body.replace(written, _digest(written))
     return body
+
+
+def without_next_words(body: bytes) -> bytes:
+    """Return `body`, which nobody can read, without the words that follow the name of a credential."""
+    return _NEXT_WORD.sub(lambda found: found[1] + _digest(found[2]), body)
 
 
 def freed(text: str, known: Iterable[str]) -> str:
@@ -96,6 +116,8 @@ def as_json(value: Any) -> str:
 def _public(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _public(item) for name, item in value.items() if name.strip().lower() not in CREDENTIALS}
+    if isinstance(value, str):
+        return freed_json(value)[0]
     return [_public(item) for item in value] if isinstance(value, list) else value
 
 
@@ -110,3 +132,5 @@ def _credentials_of(value: Any) -> Iterator[str]:
             todo += [(inner, is_secret) for inner in item]
         elif is_secret and isinstance(item, str):
             yield item
+        elif isinstance(item, str):
+            yield from freed_json(item)[1]

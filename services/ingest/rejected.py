@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from services.ingest import bodies, metrics
-from services.ingest.credentials import freed, without_credentials
+from services.ingest.credentials import freed, without_credentials, without_next_words
 from services.ingest.durable import NotDurable, send
 from services.ingest.errors import Refused
 from services.ingest.limits import TokenBuckets
@@ -124,6 +124,8 @@ def _words(request: web.Request, body: bytes, limit: int) -> _Words:
     fields, credentials = _read(body, query, content_type)
     # More than is kept: a credential at the edge is replaced whole, where half of one would not be known.
     public = without_credentials(body[: 2 * limit], credentials)
+    if fields is None:
+        public = without_next_words(public)
     cut = len(body) > 2 * limit or len(public) > limit
     raw = Raw.pack(
         public[:limit],
