@@ -2,7 +2,9 @@
 # Makes deploy/.env and the secrets in deploy/secrets/ that are missing; what is there is kept. Safe to repeat.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-[ -e .env ] || cp .env.example .env
+[ -e .env ] || (umask 077 && cp .env.example .env && chmod 600 .env)
+# Containers read these as users of their own, whatever the umask was under which the checkout was made.
+find Caddyfile rabbitmq.conf ! -perm -o=r -exec chmod a+r {} +
 
 # The folder is closed to others; the files are readable, for containers read them as a user of their own.
 mkdir -p secrets && chmod 700 secrets
