@@ -65,7 +65,7 @@ class Backlog:
         """Take over files that nobody holds; what goes wrong with one is told and tried again. Blocks."""
         strange = []
         self.left_some = False
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
+        for path in _journals(folder):
             if len(self.files) >= MOST_FILES:
                 self.left_some = True
                 break
@@ -159,6 +159,15 @@ class Backlog:
         failures = failures + 1 if position == file.position else 1
         self._failures[file.path] = file.position, failures
         return failures >= _TRIES
+
+
+def _journals(folder: Path) -> list[Path]:
+    """Return the files in the folder, oldest first; none where it can't be read."""
+    try:
+        return sorted(folder.glob(f"*{SUFFIX}"))
+    except OSError as error:
+        log.error("journal_unreadable", reason=str(error))
+        return []
 
 
 def _tell(event: str, path: Path, error: Exception) -> None:

@@ -16,6 +16,7 @@ import struct
 import time
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 from uuid import uuid4
@@ -158,7 +159,8 @@ class JournalFile:
         """
         self.position = position
         if not self.is_damaged:
-            _write(self._descriptor, _head(position)[len(_MAGIC) :], len(_MAGIC))
+            with suppress(OSError):  # a disk that does not take it costs a repetition, should we crash
+                _write(self._descriptor, _head(position)[len(_MAGIC) :], len(_MAGIC))
 
     def finish(self) -> Path | None:
         """Delete it and let it go. A damaged one is kept under another name, which is returned. Raises `OSError`."""

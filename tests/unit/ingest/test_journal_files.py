@@ -1,5 +1,6 @@
 """A file of the journal: what was written is read again, whatever happens to the process or the file."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -98,6 +99,19 @@ def test_what_was_forwarded_is_not_forwarded_again(tmp_path: Path) -> None:
 
     assert again is not None
     assert everything(again) == FEW[2:]
+
+
+def test_a_disk_that_can_only_be_read_any_more_is_read_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = JournalFile.create(tmp_path)
+    file.append(pack(FEW))
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, "read-only file system")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    assert everything(file) == FEW
 
 
 def test_a_killed_process_leaves_its_file_to_others(tmp_path: Path) -> None:
