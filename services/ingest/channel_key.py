@@ -26,7 +26,7 @@ from services.ingest.providers.channel_key.mapping import (
     uid_of_request,
 )
 from services.ingest.settings import Settings
-from services.ingest.transactions import TRANSACTIONS
+from services.ingest.transactions import TRANSACTIONS, once_more
 from services.ingest.uploads import MAX_AT_ONCE, Audio, received
 from shared import clock, logging
 from shared.bus import Publisher
@@ -94,7 +94,7 @@ async def _take(request: web.Request, seen: Seen) -> web.Response:
         logging.bind(call_id=str(call.uid))
         recording = await _kept(api.recordings, channel, call, got.audio)
         saying = Saying(said, asked, directory, recording, names_one_request=key is not None)
-        stored = await api.calls.add(channel, call, partial(tell, saying))
+        stored = await once_more(lambda: api.calls.add(channel, call, partial(tell, saying)))
         if key is not None and stored.earlier_hashes and stored.earlier_hashes[0] != hash_of(got.fields):
             raise Incomplete([WrongField("Idempotency-Key", "came with another request before")])
     # It is safe by now: the answer does not depend on the broker.

@@ -23,7 +23,7 @@ from services.ingest.integrations import Integrations
 from services.ingest.journal import Deferred, Journal
 from services.ingest.providers.partner.mapping import Report, Ring, Setup, read, to_event
 from services.ingest.settings import Settings
-from services.ingest.transactions import TRANSACTIONS
+from services.ingest.transactions import TRANSACTIONS, once_more
 from shared import logging
 from shared.bus import Message, Publisher
 from shared.db import DatabaseUnavailable
@@ -193,9 +193,9 @@ async def _call_of(told: Ring | Report, words: Request, nameless: Nameless) -> t
     integrations, identities = nameless
     try:
         if isinstance(told, Report):
-            uid = await identities.of_report(channel, told, words.fields, received_at)
+            uid = await once_more(lambda: identities.of_report(channel, told, words.fields, received_at))
         else:
-            uid = await identities.of_ring(channel, told, received_at)
+            uid = await once_more(lambda: identities.of_ring(channel, told, received_at))
     except DatabaseUnavailable:
         enabled = integrations.last_known(channel)
         if enabled is False:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 from aiohttp import web
@@ -20,6 +20,26 @@ _MOST_OF_CHANNEL: Final = 4  # connections, of the pool's ten
 # One round trip. A lock that isn't given within a second is held by something that is stuck; and one of our connections
 # that falls silent in the middle must not keep what it has locked for long.
 _BEGIN: Final = "BEGIN; SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transaction_session_timeout = '5s'"
+# A connection that has ended, is ended by the server, or is refused.
+_LOST: Final = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)
+
+T = TypeVar("T")
+
+
+class ConnectionLost(DatabaseUnavailable):
+    """The connection ended: whether what was to be committed has been is not known."""
+
+
+async def once_more(work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns, done once more where its connection was lost: so it has to be safe to repeat.
+
+    A server that restarted, or a firewall that forgets, costs nobody an answer, and what was committed all the same is
+    found to be there.
+    """
+    try:
+        return await work()
+    except ConnectionLost:
+        return await work()
 
 
 class Transactions:
@@ -59,10 +79,14 @@ class Transactions:
 
     async def row(self, channel_id: int, query: str, *arguments: object) -> asyncpg.Record | None:
         """Return the first row of a statement that is a transaction by itself. Raises `DatabaseUnavailable`."""
-        async with self._line(channel_id), self._asked() as connection:
-            row: asyncpg.Record | None = await connection.fetchrow(query, *arguments)
-            self._answered_at = self._clock()
-            return row
+
+        async def ask() -> asyncpg.Record | None:
+            async with self._line(channel_id), self._asked() as connection:
+                row: asyncpg.Record | None = await connection.fetchrow(query, *arguments)
+                self._answered_at = self._clock()
+                return row
+
+        return await once_more(ask)
 
     def _line(self, channel_id: int | None) -> AbstractAsyncContextManager[None]:
         return nullcontext() if channel_id is None else self._lines.of(channel_id)
@@ -79,6 +103,8 @@ class Transactions:
                     yield connection
         except DatabaseUnavailable as error:
             self._note(error.__cause__, asked_at)
+            if isinstance(error.__cause__, _LOST):
+                raise ConnectionLost(str(error), error.retry_after_seconds) from error.__cause__
             raise
 
     def _note(self, failure: BaseException | None, asked_at: float) -> None:

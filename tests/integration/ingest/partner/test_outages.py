@@ -18,7 +18,7 @@ from services.ingest.settings import Settings
 from shared.call import Call
 from shared.events import Authority, CallEnded, CallRinging, Event, Outcome
 from shared.http.auth import DIRECTORY
-from tests.integration.ingest.channel_key_support import count
+from tests.integration.ingest.channel_key_support import Desk, count
 from tests.integration.ingest.partner.support import ACCEPTED, PHONE, Answer, Chain, Clock, Partner, add_chain
 from tests.integration.ingest.support import eventually, running, settings, take
 from tests.support.directory import connected, writing
@@ -101,6 +101,37 @@ async def test_without_the_database_rings_are_taken_and_the_history_finds_them(
     assert again.data.authority is Authority.LIVE
     call = Call.of([event for event in (*guessed, *later) if event.subject == end.subject])
     assert (call.final, call.outcome, call.events) == (True, Outcome.MISSED, 4)
+
+
+# Every other transaction that inserts something is ended, with its connection, as it commits.
+CUT = """
+CREATE SEQUENCE ingest.cuts;
+GRANT USAGE ON SEQUENCE ingest.cuts TO public;
+CREATE FUNCTION ingest.cut() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('ingest.cuts') % 2 = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON ingest.identities
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ingest.cut();
+CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON ingest.call_events
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ingest.cut();
+"""
+
+
+async def test_a_connection_that_is_lost_is_no_outage(
+    partner: Partner, desk: Desk, database_dsn: str, amqp_url: str
+) -> None:
+    async with connected(database_dsn) as connection:
+        await connection.execute(CUT)
+
+    assert await partner.ring() == (202, ACCEPTED)
+    assert await partner.report(phone="+15550100124", call_id="1") == (202, ACCEPTED)
+    assert (await desk.create()).status == 200
+    assert await count(database_dsn, "ingest.identities") == 2
+    assert await count(database_dsn, "ingest.calls") == 1
+    events = await taken_from(amqp_url, 3)
+    assert [event.data.authority for event in events if isinstance(event, CallRinging)] == [Authority.LIVE] * 2
 
 
 async def test_a_guess_is_found_by_whoever_gets_the_history(
