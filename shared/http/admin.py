@@ -1,4 +1,4 @@
-"""The operators' API, `/api/v1/admin/…`: on each service's own port, never on the edge. So far: dead letters.
+"""The operators' API, `/api/v1/admin/…`: on each service's own port, never on the edge. Here: dead letters, which every consumer has.
 
 Asked with `Authorization: Bearer <operator token>`; the token is in a file, read once at start.
 """
@@ -71,7 +71,7 @@ async def _answered(
 async def _list(letters: DeadLetters, request: web.Request) -> web.Response:
     """The oldest `?limit=` (100), oldest first, without bodies."""
     text = request.query.get("limit", "100")
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_LISTED:
+    if not text.isdecimal() or len(text) > len(str(_MOST_LISTED)) or not 1 <= int(text) <= _MOST_LISTED:
         raise Problem(422, errors=[FieldError("limit", f"is a number from 1 to {_MOST_LISTED}")])
     found = await letters.list(int(text))
     return _json({"items": [letter._asdict() for letter in found]})

@@ -69,6 +69,7 @@ async def test_nothing_is_done_by_accident(client: aiohttp.ClientSession) -> Non
         ("GET", "/unknown", None, 404),
         ("GET", "?limit=0", None, 422),
         ("GET", "?limit=x", None, 422),
+        ("GET", "?limit=" + "9" * 5000, None, 422),
         ("POST", "/drop", {}, 422),
         ("POST", "/drop", {"message_ids": []}, 422),
         ("POST", "/replay", [1], 422),
