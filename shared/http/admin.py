@@ -1,6 +1,7 @@
 """The operators' API, `/api/v1/admin/…`: on each service's own port, never on the edge.
 
-Here: who may use it, and dead letters, which every consumer has. Asked with `Authorization: Bearer <operator token>`; the token is in a file, read once at start.
+Here: who may use it, and dead letters, which every consumer has. Asked with `Authorization: Bearer <operator token>`;
+the token is in a file, read once at start.
 """
 
 import hmac
