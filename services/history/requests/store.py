@@ -19,6 +19,7 @@ from shared.db.database import Database
 
 SQL: Final = Queries.load(Path(__file__).parents[1] / "sql" / "requests.sql")
 SHOWN: Final = SQL.shown.rstrip(";")
+KEPT_SHOWN: Final = SQL.kept_shown.rstrip(";")
 OURS: Final = "account_id = $1"
 ANYBODYS: Final = "($1::bigint IS NULL OR account_id = $1)"
 
@@ -83,7 +84,7 @@ class Requests:
 
     async def newest_kept(self, account: int | None, wanted: Wanted) -> list[Told]:
         """Return one page of what was refused or not recognised, and of what of it was applied since."""
-        query = SQL.newest_kept.format(whose=ANYBODYS if account is None else OURS)
+        query = SQL.newest_kept.format(whose=ANYBODYS if account is None else OURS, shown=KEPT_SHOWN)
         rows = await self._fetch(
             query,
             account,
@@ -101,7 +102,7 @@ class Requests:
     async def latest(self, account: int | None, id_: str, channel: int | None = None) -> Told | None:
         """Return the latest request with an id."""
         whose = ANYBODYS if account is None else OURS
-        refused = await self._fetch(SQL.latest_kept.format(whose=whose), account, id_, channel)
+        refused = await self._fetch(SQL.latest_kept.format(whose=whose, shown=KEPT_SHOWN), account, id_, channel)
         found = [(row["received_at"], kept(row)) for row in refused]
         for what in (_NEW, _AGAIN):
             rows = await self._fetch(what.latest.format(whose=whose), account, id_, channel)

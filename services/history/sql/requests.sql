@@ -57,14 +57,23 @@ WHERE {whose}
     AND ($9::text IS NULL OR provider = $9)
     AND ($10::text IS NULL OR CASE WHEN applied_at IS NULL THEN outcome ELSE 'accepted' END = $10)
     AND ($11::text IS NULL OR id = $11)
+    AND {shown}
 ORDER BY received_at DESC, id DESC, event_id DESC
 LIMIT $2;
 
 -- name: latest_kept
 SELECT * FROM history.requests
-WHERE {whose} AND id = $2 AND ($3::bigint IS NULL OR channel_id = $3)
+WHERE {whose} AND id = $2 AND ($3::bigint IS NULL OR channel_id = $3) AND {shown}
 ORDER BY received_at DESC, event_id DESC
 LIMIT 1;
+
+-- name: kept_shown
+-- A condition of the two statements above it. Of a call that was deleted nothing is shown, though the request was applied by
+-- hand.
+(applied_events = '[]' OR NOT EXISTS (
+    SELECT FROM jsonb_to_recordset(applied_events) AS told (call_uid uuid) JOIN history.calls ON calls.uid = told.call_uid
+    WHERE calls.deleted
+));
 
 -- name: shown
 -- A condition of the two statements below it. A request that is kept in history.requests is left to it (it was applied by

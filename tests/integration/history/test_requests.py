@@ -430,11 +430,15 @@ async def test_of_a_call_that_was_deleted_no_request_is_shown(api: Requests) -> 
     )
     await api.store([ring, end])
     await api.store(again([ring], "retry-001", 1))
-    assert await api.ids() == ["retry-001", "req-00001"]
+    event = unrecognised("applied-1", 2)
+    await api.keep(event)
+    told = [{"id": str(each.id), "type": each.type, "call_uid": str(each.uid)} for each in (ring, end)]
+    await api.post("/api/v1/admin/requests/applied", {"event_id": str(event.id), "events": told})
+    assert await api.ids() == ["applied-1", "retry-001", "req-00001"]
     await api.store([tombstone])
 
     assert await api.ids() == []
-    for id_ in ("req-00001", "retry-001"):
+    for id_ in ("req-00001", "retry-001", "applied-1"):
         assert (await api.get(f"/api/v1/requests/{id_}"))[0] == 404
 
 
