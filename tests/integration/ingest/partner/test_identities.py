@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import aiohttp
 
+from services.ingest.app import build
 from services.ingest.settings import Settings
 from shared.call import Call, State
 from shared.events import Event, Outcome
+from shared.http.auth import DIRECTORY
 from tests.integration.ingest.partner.support import ACCEPTED, DIVERSION, Chain, Clock, Partner, add_chain, calls
 from tests.integration.ingest.support import eventually, running, take
 from tests.support.directory import connected, migrate, role_dsn, writing
@@ -137,7 +139,9 @@ async def test_windows_are_the_channels_own(
         report(8, 3),
         ring(8.5),
     ]
-    async with running(configured) as client:  # which has read that
+    app = build(configured)
+    async with running(configured, app=app) as client:
+        await app[DIRECTORY].refresh()  # it may have started from the directory that the other has left on disk
         await told(Partner(client, token, chain), clock, steps, "+15550300000")
 
     assert letters(await take(amqp_url, "history.calls")) == "ABABCD"
