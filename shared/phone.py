@@ -13,6 +13,11 @@ from phonenumbers import (
     ValidationResult,
 )
 
+# A tenth of a second. By itself the library reads a country's numbering plan from its file when it first meets a number
+# of that country, under a lock that it never gives back where that fails: without a free descriptor, say. Then whoever
+# wants that country's waits for ever, and all of the process with him.
+PhoneMetadata.load_all()
+
 _LONGEST_RAW = 200  # a SIP URI with its host
 _SHORTEST_NATIONAL = 7
 # Left and right marks, soft hyphens and the like, which come along when a number is copied from a screen.

@@ -1,5 +1,8 @@
 """Numbers as providers write them, and what a log may show of them."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -190,3 +193,20 @@ def test_mask_keeps_the_country_code_and_the_last_two_digits(number: str, expect
 @given(st.text(alphabet=st.characters(codec=None), max_size=80))
 def test_mask_is_never_an_error(number: str) -> None:
     assert "*" in mask(number)
+
+
+def test_a_process_without_a_free_descriptor_reads_numbers_of_any_country() -> None:
+    program = """
+import resource
+from shared.phone import to_e164
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+for raw, country in (("220000101", "PL"), ("+442079460000", None), ("+80012345678", None)):
+    for _ in range(2):
+        try:
+            print(to_e164(raw, country), flush=True)
+        except OSError as error:
+            print(error, flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.split() == [number for number in ("+48220000101", "+442079460000", "+80012345678") for _ in "12"]
