@@ -31,6 +31,8 @@ missing_packages() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || packages+=(rabbitmq-server)
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || packages+=(postgresql)
     command -v caddy >/dev/null 2>&1 || packages+=(caddy)
+    # What the documents paste, and a test of them runs.
+    command -v curl >/dev/null 2>&1 || packages+=(curl)
     # An environment that works needs no other Python beside it.
     [ -x .venv/bin/python ] || suitable_python >/dev/null || packages+=(python3 python3-venv)
     printf '%s ' "${packages[@]}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,7 +22,6 @@ def commands(readme: Path) -> list[str]:
     return re.findall(r"^    ((?:curl|[A-Z]+=).*)$", readme.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("readme", READMES, ids=lambda readme: readme.parent.name)
 async def test_what_a_providers_readme_shows_is_taken(system: System, readme: Path, tmp_path: Path) -> None:
     provider = readme.parent.name
